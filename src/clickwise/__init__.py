@@ -1,0 +1,1 @@
+"""clickwise: click-through-rate prediction, from raw logs to a trained, measured, saved model."""

@@ -1,0 +1,109 @@
+"""The two kinds of feature transform, and what each must do. A transform is one file, one class, one `Config`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from clickwise.schema import Field
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A fitted transform as plain data: a JSON-ready dict, and a table when there is much of it."""
+
+    values: dict[str, Any]
+    table: pa.Table | None = None
+
+
+class Fit(ABC):
+    """Fits a transform from chunks of its column, in bounded memory. Fitting in chunks equals fitting at once."""
+
+    @abstractmethod
+    def update(self, parsed: pa.Array) -> None:
+        """Take in one more chunk [n] of the column, as `Transform.parse` gives it."""
+
+    @abstractmethod
+    def finish(self) -> Transform:
+        """The fitted transform."""
+
+
+class Transform(ABC):
+    """A fitted feature transform: the same object at training and at serving. Never changes its input.
+
+    `name` is the feature's name. A class is registered with `@register_transform("...")`, has a nested frozen `Config`,
+    and is one of `SparseTransform` (ids of a field) or `DenseTransform` (one number).
+    """
+
+    Config: ClassVar[type]
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, config: Any, column: pa.Array) -> pa.Array:
+        """The raw column [n] in the form that `Fit.update` and the transform itself take; null where it is missing.
+
+        Numbers and their text give the same result, so that CSV, Parquet and JSON agree.
+
+        Raises:
+            BadCells: cells that cannot be read.
+        """
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, name: str, config: Any) -> Fit:
+        """Begin to fit."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """What was fitted, as data: `from_state(name, config, state())` is an equal transform."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, name: str, config: Any, state: State) -> Transform:
+        """The transform that `state` describes.
+
+        Raises:
+            BundleError: the state does not make sense.
+        """
+
+
+class SparseTransform(Transform):
+    """A transform whose output is ids of one field."""
+
+    @property
+    @abstractmethod
+    def field(self) -> Field:
+        """The field the ids belong to."""
+
+    @abstractmethod
+    def ids(self, parsed: pa.Array) -> np.ndarray:
+        """[n, field.length] int32 ids in [0, field.num_ids); -1 where a slot of a multi-valued field is empty."""
+
+
+class DenseTransform(Transform):
+    """A transform whose output is one finite number."""
+
+    @abstractmethod
+    def numbers(self, parsed: pa.Array) -> np.ndarray:
+        """[n] float32, finite."""
+
+
+class BadCell(NamedTuple):
+    """A cell that cannot be read: its position in the chunk, its column, its value as text, and what is wrong."""
+
+    position: int
+    column: str
+    value: str
+    problem: str
+
+
+class BadCells(Exception):
+    """Cells that a conversion cannot read. Internal: the data floor turns it into quarantined rows or a `DataError`."""
+
+    def __init__(self, cells: list[BadCell]) -> None:
+        super().__init__(f"{len(cells)} cells cannot be read")
+        self.cells = cells

@@ -1,0 +1,174 @@
+"""What the columns mean (`Schema`), and what a model is given (`InputSpec`). Imports neither torch nor NumPy."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from clickwise.config import require
+from clickwise.errors import ConfigError
+
+PADDING_ROW = 0
+"""The first row of every embedding table: always zero, never updated."""
+MISSING = 0
+"""Id, inside a field, of a value that is not there."""
+OUT_OF_VOCABULARY = 1
+"""Id, inside a field, of a value that fitting did not keep."""
+FIRST_TOKEN = 2
+"""Id, inside a field, of the first value that fitting kept."""
+
+Pooling = Literal["mean", "sum", "none"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Feature:
+    """One model input and how it is made: a column and the config of a registered transform.
+
+    Args:
+        name: unique name of the feature.
+        column: the raw column it reads.
+        config: the nested `Config` of a registered transform, such as `Vocabulary.Config(min_count=5)`.
+    """
+
+    name: str
+    column: str
+    config: Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Schema:
+    """What each column of a log means.
+
+    Args:
+        label: the column that says click or no click.
+        weight: a column of non-negative sample weights.
+        time: a column of time stamps; when given, splits are by time.
+        group: a column whose values group the rows for `gauc` (such as the user).
+        truth: a column with the true click probability, known for simulated data only. Never a feature.
+        positive: label values that count as 1; every other value is 0. Empty: the label must be 0/1 or false/true.
+        threshold: a number; labels at or above it count as 1, below it as 0 (such as 4 for ratings 1 to 5).
+        features: the model's inputs, in order.
+    """
+
+    label: str
+    weight: str | None = None
+    time: str | None = None
+    group: str | None = None
+    truth: str | None = None
+    positive: tuple[str, ...] = ()
+    threshold: float | None = None
+    features: tuple[Feature, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [f.name for f in self.features]
+        for name in names:
+            require(names.count(name) == 1, f"features.{name}", name, "each feature name once")
+        if self.positive and self.threshold is not None:
+            raise ConfigError("positive", "is given together with threshold; allowed is one of the two")
+        for feature in self.features:
+            if feature.column in (self.label, self.truth):
+                raise ConfigError(
+                    f"features.{feature.name}.column", f"reads {feature.column!r}, which is the answer; remove it"
+                )
+
+    def columns(self) -> tuple[str, ...]:
+        """The raw columns that scoring needs, each once, in order of first use."""
+        return tuple(dict.fromkeys(f.column for f in self.features if f.column) | self._weight_columns())
+
+    def training_columns(self) -> tuple[str, ...]:
+        """The raw columns that training needs: those of scoring, and label, weight, time, group."""
+        roles = (self.label, self.weight, self.time, self.group)
+        return tuple(dict.fromkeys((*self.columns(), *(c for c in roles if c))))
+
+    def _weight_columns(self) -> dict[str, None]:
+        names = (getattr(f.config, "weights", None) for f in self.features)
+        return {name: None for name in names if name}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Field:
+    """One categorical input of a model.
+
+    Args:
+        name: the feature it comes from.
+        num_ids: ids it can take, reserved ones included.
+        length: slots it fills in a row; 1 for single-valued fields.
+        pooling: how the embeddings of its slots become one; "none" leaves each slot a vector of its own.
+        weighted: each slot has a weight that multiplies its embedding.
+    """
+
+    name: str
+    num_ids: int
+    length: int = 1
+    pooling: Pooling = "mean"
+    weighted: bool = False
+
+    @property
+    def num_vectors(self) -> int:
+        """Embedding vectors it gives a model."""
+        return self.length if self.pooling == "none" else 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputSpec:
+    """What a model is given: its fields, packed into one table of rows, and its dense features.
+
+    Row `PADDING_ROW` of the table is padding. Field f owns the `num_ids` rows from `offsets()[f]` on; inside a field,
+    `MISSING` and `OUT_OF_VOCABULARY` come first.
+    """
+
+    fields: tuple[Field, ...] = ()
+    dense: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(bool(self.fields or self.dense), "features", "none", "at least one feature")
+        require(
+            self.num_rows < 2**31, "features", self.num_rows, "fewer than 2^31 ids in all; use hashing or min_count"
+        )
+
+    @property
+    def num_rows(self) -> int:
+        """V: rows of the table, the padding row included."""
+        return 1 + sum(f.num_ids for f in self.fields)
+
+    @property
+    def num_slots(self) -> int:
+        """S: id columns of a batch; equals the number of fields when none is multi-valued."""
+        return sum(f.length for f in self.fields)
+
+    @property
+    def num_vectors(self) -> int:
+        """F: embedding vectors a row gives."""
+        return sum(f.num_vectors for f in self.fields)
+
+    @property
+    def num_dense(self) -> int:
+        """N: dense features."""
+        return len(self.dense)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether any field carries slot weights."""
+        return any(f.weighted for f in self.fields)
+
+    def offsets(self) -> list[int]:
+        """First table row of each field."""
+        starts, row = [], 1
+        for field in self.fields:
+            starts.append(row)
+            row += field.num_ids
+        return starts
+
+    def slots(self) -> Iterator[tuple[Field, slice]]:
+        """Each field with the slots it fills."""
+        start = 0
+        for field in self.fields:
+            yield field, slice(start, start + field.length)
+            start += field.length
+
+
+def replace(schema: Schema, **changes: Any) -> Schema:
+    """A copy of `schema` with some keys changed."""
+    return dataclasses.replace(schema, **changes)
