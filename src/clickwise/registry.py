@@ -5,10 +5,7 @@ A class is registered once, in the file that defines it. A registered class carr
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from clickwise.errors import ConfigError, nearest
@@ -76,27 +73,3 @@ register_model = models.register
 register_transform = transforms.register
 register_update_rule = update_rules.register
 register_metric = metrics.register
-
-
-def load_user_file(spec: str) -> Any:
-    """The object that `path/to/file.py:Name` names, imported from the user's own file.
-
-    Raises:
-        ConfigError: no such file, no such name, or the file cannot be imported.
-    """
-    file, _, name = spec.rpartition(":")
-    path = Path(file)
-    if not path.is_file():
-        raise ConfigError("model", f"no such file: {file}")
-    module_name = f"clickwise_user_{path.stem}"
-    found = importlib.util.spec_from_file_location(module_name, path)
-    assert found and found.loader
-    module = importlib.util.module_from_spec(found)
-    sys.modules[module_name] = module
-    try:
-        found.loader.exec_module(module)
-    except Exception as error:
-        raise ConfigError("model", f"{file} cannot be imported: {type(error).__name__}: {error}") from error
-    if not hasattr(module, name):
-        raise ConfigError("model", f"{file} defines no {name!r}{nearest(name, vars(module))}")
-    return getattr(module, name)

@@ -1,1 +1,5 @@
-"""clickwise.bundle"""
+"""The one saved artefact: manifest, weights, fitted features."""
+
+from clickwise.bundle.bundle import Bundle, Provenance, batch_logits, check_out, load, probability
+
+__all__ = ["Bundle", "Provenance", "batch_logits", "check_out", "load", "probability"]

@@ -1,1 +1,55 @@
-"""clickwise.cli"""
+"""The command line: one file per verb. `clickwise VERB --help` shows the flags of each."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from clickwise._version import __version__
+from clickwise.cli.demo import demo
+from clickwise.cli.evaluate import evaluate
+from clickwise.cli.inspect import inspect
+from clickwise.cli.predict import predict
+from clickwise.cli.simulate import simulate
+from clickwise.cli.train import train
+from clickwise.errors import ClickwiseError
+
+app = typer.Typer(
+    name="clickwise",
+    help="Click-through-rate prediction: raw logs in, a trained, measured, saved model out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for _verb in (demo, simulate, train, evaluate, predict, inspect):
+    app.command()(_verb)
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        typer.echo(f"clickwise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Click-through-rate prediction: raw logs in, a trained, measured, saved model out."""
+
+
+def main() -> None:
+    """Run the command line. A mistake of the user is one line on stderr and exit code 2; Ctrl-C is exit code 130."""
+    try:
+        app()
+    except ClickwiseError as error:
+        print(f"clickwise: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("clickwise: stopped", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

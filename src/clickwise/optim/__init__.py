@@ -1,1 +1,10 @@
-"""clickwise.optim"""
+"""Update rules, one file each, and the optimiser that applies them. Importing this package registers the rules."""
+
+from clickwise.optim.adagrad import Adagrad
+from clickwise.optim.adam import Adam
+from clickwise.optim.optimizer import Optimizer
+from clickwise.optim.rowwise_adagrad import RowwiseAdagrad
+from clickwise.optim.rule import UpdateRule
+from clickwise.optim.sgd import SGD
+
+__all__ = ["SGD", "Adagrad", "Adam", "Optimizer", "RowwiseAdagrad", "UpdateRule"]

@@ -1,1 +1,14 @@
-"""clickwise.training"""
+"""Training: the loop, its configuration, early stopping, checkpoints."""
+
+from clickwise.training.config import TrainingConfig, training_config_from_data, training_config_to_data
+from clickwise.training.loop import train_model
+from clickwise.training.state import Rows, TrainingResult
+
+__all__ = [
+    "Rows",
+    "TrainingConfig",
+    "TrainingResult",
+    "train_model",
+    "training_config_from_data",
+    "training_config_to_data",
+]

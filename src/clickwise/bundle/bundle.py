@@ -1,0 +1,241 @@
+"""`Bundle`: everything that turns a raw row into a click probability, in one folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import safetensors
+import safetensors.torch
+import torch
+
+from clickwise.atomic import whole_folder
+from clickwise.batch import Batch
+from clickwise.bundle import files
+from clickwise.config import build, to_data
+from clickwise.data.frames import rows_to_batch
+from clickwise.errors import BundleError, ConfigError, DataError
+from clickwise.features.pipeline import FeaturePipeline
+from clickwise.features.schema_data import schema_to_data
+from clickwise.features.schema_file import schema_to_toml
+from clickwise.features.transform import BadCells
+from clickwise.models import Ranker
+from clickwise.registry import models
+from clickwise.schema import InputSpec, Schema
+
+_BATCH_ROWS = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a bundle remembers of how it was made, as JSON-ready data.
+
+    Args:
+        data: where the rows came from: source, fingerprint, rows, parts, split in words.
+        metrics: part of the data ("valid", "test") -> metric -> value.
+        training: epochs, steps, seconds, whether it was interrupted.
+        config: the whole config of the run, as `clickwise train --config` takes it (in TOML).
+        history: one entry a validation.
+        versions: clickwise, Python and libraries.
+        created: UTC, ISO 8601.
+    """
+
+    data: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    config: str = ""
+    history: list[dict[str, Any]] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    created: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A fitted feature pipeline and a trained model: raw rows in, probabilities out.
+
+    >>> bundle = load("runs/today")                                    # doctest: +SKIP
+    >>> bundle.predict([{"user_id": "u1", "site_id": "s9", "hour": 13}])  # doctest: +SKIP
+    array([0.0312])
+    """
+
+    pipeline: FeaturePipeline
+    model: Ranker
+    provenance: Provenance
+
+    @property
+    def schema(self) -> Schema:
+        """What the columns of the raw rows mean."""
+        return self.pipeline.schema
+
+    @property
+    def model_name(self) -> str:
+        """The registered name of the model."""
+        return models.name_of(type(self.model))
+
+    def predict(self, rows: Any) -> np.ndarray:
+        """Click probabilities [n] float64 of raw rows.
+
+        Args:
+            rows: a list of dicts, a dict of columns, or anything that speaks the Arrow C stream interface. Columns that
+                the model does not use are ignored; the label is not needed.
+
+        Raises:
+            DataError: a column is missing, or a cell cannot be read; names row (from 1), column and value.
+        """
+        return probability(self.logits(rows))
+
+    def logits(self, rows: Any) -> np.ndarray:
+        """Logits [n] float32 of raw rows; see `predict`."""
+        data = rows_to_batch(rows, self.schema.columns())
+        try:
+            return self.score(data)
+        except BadCells as bad:
+            cell = bad.cells[0]
+            raise DataError(
+                cell.problem, row=cell.position + 1, column=cell.column, value=cell.value, fix="correct the row"
+            ) from None
+
+    def score(self, data: pa.RecordBatch) -> np.ndarray:
+        """Logits [n] float32 of an Arrow batch that has the scoring columns.
+
+        Raises:
+            BadCells: cells that cannot be read, all of them.
+        """
+        encoded = self.pipeline.encode(data)
+        weights = encoded.slot_weight
+        logits = np.empty(data.num_rows, np.float32)
+        for start in range(0, data.num_rows, _BATCH_ROWS):
+            part = slice(start, start + _BATCH_ROWS)
+            batch = Batch.of(encoded.sparse[part], encoded.dense[part], None if weights is None else weights[part])
+            logits[part] = batch_logits(self.model, batch)
+        return logits
+
+    def save(self, folder: str | Path) -> None:
+        """Write the bundle to `folder`, whole or not at all; an older bundle there is replaced.
+
+        Raises:
+            BundleError: `folder` exists and is not a bundle.
+            DataError: the disk is full or the folder cannot be written to.
+        """
+        check_out(folder)
+        with whole_folder(Path(folder)) as new:
+            (new / files.FEATURES).mkdir()
+            self.pipeline.save(new / files.FEATURES)
+            safetensors.torch.save_file(self._tensors(), new / files.WEIGHTS)
+            (new / files.SCHEMA).write_text(schema_to_toml(self.schema), encoding="utf-8")
+            (new / files.CONFIG).write_text(self.provenance.config, encoding="utf-8")
+            lines = (json.dumps(entry, ensure_ascii=False) + "\n" for entry in self.provenance.history)
+            (new / files.HISTORY).write_text("".join(lines), encoding="utf-8")
+            files.seal(new, self._manifest())
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
+
+    def _manifest(self) -> dict[str, Any]:
+        made = self.provenance
+        return {
+            "created": made.created,
+            "versions": made.versions,
+            "model": {"name": self.model_name, "config": to_data(self.model.config)},
+            **_features_data(self.pipeline),
+            "data": made.data,
+            "training": made.training,
+            "metrics": made.metrics,
+        }
+
+
+def load(folder: str | Path) -> Bundle:
+    """Open a saved bundle. Every file is checked against its size and checksum before it is read.
+
+    Raises:
+        BundleError: not a bundle, damaged, of another format version, or with a model this process does not know.
+    """
+    folder = Path(folder)
+    manifest = files.verify(folder)
+    pipeline = FeaturePipeline.load(folder / files.FEATURES)
+    if any(manifest.get(key) != value for key, value in _features_data(pipeline).items()):
+        raise BundleError(f"{folder}: the features do not belong to this model; the bundle is damaged")
+    model = _build_model(folder, manifest.get("model"), pipeline.inputs)
+    _load_weights(folder / files.WEIGHTS, model)
+    history = (folder / files.HISTORY).read_text(encoding="utf-8").splitlines()
+    provenance = Provenance(
+        data=manifest.get("data", {}),
+        metrics=manifest.get("metrics", {}),
+        training=manifest.get("training", {}),
+        config=(folder / files.CONFIG).read_text(encoding="utf-8"),
+        history=[json.loads(line) for line in history],
+        versions=manifest.get("versions", {}),
+        created=manifest.get("created", ""),
+    )
+    return Bundle(pipeline, model.eval(), provenance)
+
+
+def check_out(folder: str | Path) -> None:
+    """Refuse to write a bundle over something that is not one.
+
+    Raises:
+        BundleError: `folder` is a file, or a non-empty folder without a manifest.
+    """
+    folder = Path(folder)
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not files.is_bundle(folder)):
+        raise BundleError(f"{folder}: exists and is not a clickwise bundle; choose another --out or remove it")
+
+
+def batch_logits(model: Ranker, batch: Batch) -> np.ndarray:
+    """Logits [B] float32 of one batch, in evaluation mode and without gradients."""
+    model.eval()
+    with torch.inference_mode():
+        return model(batch).numpy()
+
+
+def probability(logit: np.ndarray) -> np.ndarray:
+    """The sigmoid, written once, at the edge: logits [n] to probabilities [n] float64."""
+    return 1.0 / (1.0 + np.exp(-logit.astype(np.float64)))
+
+
+def _build_model(folder: Path, entry: Any, inputs: InputSpec) -> Ranker:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+        raise BundleError(f"{folder}: the manifest names no model; the bundle is damaged")
+    try:
+        model_class = models.get(entry["name"])
+        config = build(model_class.Config, entry.get("config", {}), "model")
+    except ConfigError as error:
+        raise BundleError(f"{folder}: {error}") from None
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return model_class(config, inputs)
+
+
+def _load_weights(path: Path, model: Ranker) -> None:
+    """Fill a model on the meta device from a safetensors file whose names, types and shapes must fit exactly."""
+    expected = model.state_dict()
+    try:
+        with safetensors.safe_open(path, framework="pt") as weights:
+            names: Sequence[str] = weights.keys()
+            if set(names) != set(expected):
+                odd = sorted(set(names) ^ set(expected))[0]
+                raise BundleError(f"{path}: tensor {odd!r} does not belong to this model or is missing")
+            for name, tensor in expected.items():
+                shape = tuple(weights.get_slice(name).get_shape())
+                if shape != tuple(tensor.shape):
+                    wanted = tuple(tensor.shape)
+                    raise BundleError(f"{path}: tensor {name!r} has shape {shape}, the model wants {wanted}")
+            state = {name: weights.get_tensor(name) for name in names}
+    except safetensors.SafetensorError as error:
+        raise BundleError(f"{path}: cannot be read: {error}") from None
+    for name, tensor in expected.items():
+        if state[name].dtype != tensor.dtype:
+            raise BundleError(f"{path}: tensor {name!r} is {state[name].dtype}, the model wants {tensor.dtype}")
+    model.load_state_dict(state, assign=True)
+
+
+def _features_data(pipeline: FeaturePipeline) -> dict[str, Any]:
+    """What the manifest says of the features: the schema, and the inputs that the model was built for."""
+    inputs = pipeline.inputs
+    fields = [dataclasses.asdict(f) for f in inputs.fields]
+    return {"schema": schema_to_data(pipeline.schema), "inputs": {"fields": fields, "dense": list(inputs.dense)}}

@@ -1,0 +1,25 @@
+"""`clickwise predict`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clickwise.cli.options import BundleArgument, DataArgument, FormatOption, JsonOption, SetOption, settings, show
+from clickwise.progress_bar import ProgressBar
+
+
+def predict(
+    bundle: BundleArgument,
+    data: DataArgument,
+    out: Annotated[Path, typer.Option(help="File to write: .parquet, .csv or .csv.gz.")],
+    format: FormatOption = None,
+    set: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Score raw rows: writes them with a column `probability`."""
+    from clickwise import pipeline
+
+    show(pipeline.predict(bundle, data, out, settings=settings(format, set), progress=ProgressBar()), json)

@@ -1,0 +1,38 @@
+"""`clickwise train`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clickwise.cli.options import DataArgument, FormatOption, JsonOption, SetOption, settings, show
+from clickwise.progress_bar import ProgressBar
+
+
+def train(
+    data: DataArgument,
+    label: Annotated[str | None, typer.Option(help="Column that says click or no click.")] = None,
+    model: Annotated[str | None, typer.Option(help="lr, fm, dnn, wide_deep, deepfm (default), dcn, dcn_v2.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")] = Path("runs/latest"),
+    valid: Annotated[str | None, typer.Option(help="Validation data; else the last tenth, by time if known.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file: [data] [schema] [model] [training].")] = None,
+    format: FormatOption = None,
+    set: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Train a model on raw click logs and save it as one bundle."""
+    from clickwise import pipeline
+
+    pipeline.train(
+        data,
+        label=label,
+        model=model,
+        out=out,
+        valid=valid,
+        config=config,
+        settings=settings(format, set),
+        progress=ProgressBar(),
+    )
+    show(pipeline.training_summary(out), json)

@@ -1,0 +1,67 @@
+"""A bounded sample of an endless stream of numbers that does not depend on how the stream is cut into chunks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+SAMPLE_SIZE = 200_000
+"""Numbers kept. A quantile taken from so many is off by about 0.1 % of the rows (standard error sqrt(p(1-p)/k))."""
+
+
+def splitmix64(x: np.ndarray) -> np.ndarray:
+    """A bijection of uint64 [n] whose results look random. Reference: Steele, Lea and Flood 2014; Vigna's splitmix64.c.
+
+    >>> [hex(int(v)) for v in splitmix64(np.array([0], np.uint64))]
+    ['0xe220a8397b1dcdaf']
+    """
+    z = x + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+class BottomK:
+    """Keeps the k numbers whose position in the stream has the smallest hash: a uniform sample; all of them up to k.
+
+    Positions have distinct hashes, so the sample is one without replacement, and cutting the stream differently changes
+    nothing. Reference: Cohen and Kaplan 2007, "Summarizing Data Using Bottom-k Sketches".
+    """
+
+    def __init__(self, k: int = SAMPLE_SIZE, seed: int = 0) -> None:
+        self._k = k
+        self._seed = np.uint64(seed)
+        self._seen = 0
+        self._limit = np.uint64(2**64 - 1)
+        self._hashes = np.zeros(0, np.uint64)
+        self._values = np.zeros(0, np.float64)
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in one more chunk [n] of the stream; NaN is left out."""
+        values = values[~np.isnan(values)]
+        hashes = splitmix64(np.arange(self._seen, self._seen + len(values), dtype=np.uint64) ^ self._seed)
+        self._seen += len(values)
+        low = hashes <= self._limit
+        self._hashes = np.concatenate([self._hashes, hashes[low]])
+        self._values = np.concatenate([self._values, values[low]])
+        if len(self._hashes) > self._k:
+            lowest = np.argpartition(self._hashes, self._k - 1)[: self._k]
+            self._hashes, self._values = self._hashes[lowest], self._values[lowest]
+            self._limit = self._hashes.max()
+
+    def sorted_values(self) -> np.ndarray:
+        """The sample, float64, in rising order."""
+        return np.sort(self._values)
+
+
+def quantile_cuts(ordered: np.ndarray, parts: int) -> np.ndarray:
+    """[parts - 1] the cuts between `parts` equal shares of `ordered` numbers: x lies above as many cuts as shares.
+
+    The number of cuts at or below x is #{j : P(X <= x) > j / parts}, so that a value that many rows share is put where
+    the empirical CDF puts it: at the upper end of its rows. Empty when there are no numbers.
+
+    >>> quantile_cuts(np.arange(1.0, 11.0), 5)
+    array([3., 5., 7., 9.])
+    """
+    if not len(ordered):
+        return np.zeros(0)
+    return ordered[np.arange(1, parts) * len(ordered) // parts]

@@ -1,0 +1,60 @@
+"""Cross networks: explicit feature crosses of a degree that grows by one a layer."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class CrossV1(nn.Module):
+    """x_{l+1} = x_0 (x_l . w_l) + b_l + x_l: [B, d] -> [B, d].
+
+    w starts as N(0, 2 / (d + 1)) (Xavier for a map from d to 1), b as zero.
+
+    Args:
+        dim: d.
+        num_layers: cross layers.
+
+    Reference: Wang et al. 2017, "Deep & Cross Network for Ad Click Predictions", Eq. 3.
+    """
+
+    def __init__(self, dim: int, num_layers: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(num_layers, dim) * math.sqrt(2 / (dim + 1)))
+        self.bias = nn.Parameter(torch.zeros(num_layers, dim))
+
+    def forward(self, x0: Tensor) -> Tensor:
+        x = x0
+        for w, b in zip(self.weight, self.bias, strict=True):
+            x = x0 * (x @ w).unsqueeze(1) + b + x
+        return x
+
+
+class CrossV2(nn.Module):
+    """x_{l+1} = x_0 * (W_l x_l + b_l) + x_l: [B, d] -> [B, d]; with a rank, W_l = U_l V_l^T.
+
+    Weights start as Xavier normal, b as zero.
+
+    Args:
+        dim: d.
+        num_layers: cross layers.
+        rank: r of U, V in R^{d x r}; None for a full W.
+
+    Reference: Wang et al. 2021, "DCN V2", Eqs. 1 and 2.
+    """
+
+    def __init__(self, dim: int, num_layers: int, rank: int | None = None) -> None:
+        super().__init__()
+        self.down = None if rank is None else nn.ModuleList(nn.Linear(dim, rank, bias=False) for _ in range(num_layers))
+        self.up = nn.ModuleList(nn.Linear(dim if rank is None else rank, dim) for _ in range(num_layers))
+        for name, parameter in self.named_parameters():
+            (nn.init.xavier_normal_ if name.endswith("weight") else nn.init.zeros_)(parameter)
+
+    def forward(self, x0: Tensor) -> Tensor:
+        x = x0
+        for i, up in enumerate(self.up):
+            inner = x if self.down is None else self.down[i](x)  # V^T x
+            x = torch.addcmul(x, x0, up(inner))
+        return x

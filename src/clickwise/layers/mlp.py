@@ -1,0 +1,74 @@
+"""The multi-layer perceptron, and the flat input that deep parts share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def flat_input(vectors: Tensor, dense: Tensor) -> Tensor:
+    """[v_1 .. v_F, dense]: [B, F * D + N] from [B, F, D] and [B, N]; no copy when there are no dense features."""
+    return torch.cat([vectors.flatten(1), dense], 1) if dense.shape[1] else vectors.flatten(1)
+
+
+class MLP(nn.Module):
+    """a_{l+1} = dropout(relu(norm(W_l a_l + b_l))): [B, in_dim] -> [B, out_dim].
+
+    Weights start as Xavier normal, biases as zero. With batch normalisation the linear layers have no bias of their
+    own; a training batch of one row has no variance and is normalised by the running statistics.
+
+    Args:
+        in_dim: width of the input.
+        hidden_dims: widths of the hidden layers.
+        dropout: share of activations set to zero in training, in [0, 1).
+        batch_norm: normalise before each activation.
+        out_dim: width of a last layer without activation; None ends with the last hidden layer.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        hidden_dims: Sequence[int],
+        *,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        out_dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        widths = (in_dim, *hidden_dims)
+        pairs = list(pairwise(widths))
+        self.hidden = nn.ModuleList(_linear(i, o, bias=not batch_norm) for i, o in pairs)
+        self.norms = nn.ModuleList(_Norm(o) for _, o in pairs) if batch_norm else None
+        self.out = None if out_dim is None else _linear(widths[-1], out_dim)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i, layer in enumerate(self.hidden):
+            x = layer(x)
+            if self.norms is not None:
+                x = self.norms[i](x)
+            x = F.relu(x)
+            if self.dropout:
+                x = F.dropout(x, self.dropout, self.training)
+        return x if self.out is None else self.out(x)
+
+
+class _Norm(nn.BatchNorm1d):
+    """Batch normalisation that takes a training batch of one row."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and len(x) == 1:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+def _linear(in_dim: int, out_dim: int, bias: bool = True) -> nn.Linear:
+    layer = nn.Linear(in_dim, out_dim, bias=bias)
+    nn.init.xavier_normal_(layer.weight)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,61 @@
+"""Deep & Cross Network, version 2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from clickwise.batch import Batch
+from clickwise.config import require
+from clickwise.layers import MLP, CrossV2, Embedding, flat_input
+from clickwise.models.checks import check_cross, check_embedding, check_mlp
+from clickwise.models.ranker import Ranker
+from clickwise.registry import register_model
+from clickwise.schema import InputSpec
+
+
+@register_model("dcn_v2")
+class DCNv2(Ranker):
+    """x_0 = [v_1 .. v_F, dense], x_{l+1} = x_0 * (W_l x_l + b_l) + x_l; W_l = U_l V_l^T when a rank is given.
+
+    Stacked: logit = b + <w, MLP(x_L)>. Parallel: logit = b + <w, [x_L, MLP(x_0)]>. No separate linear term.
+
+    Reference: Wang et al. 2021, "DCN V2: Improved Deep & Cross Network", Eqs. 1-3 and Figure 1.
+    """
+
+    @dataclass(frozen=True, kw_only=True, slots=True)
+    class Config:
+        """embedding_dim: width of the vectors v; num_cross_layers: L; rank: of W, None for full. Rest: see `MLP`."""
+
+        embedding_dim: int = 16
+        num_cross_layers: int = 3
+        rank: int | None = None
+        structure: Literal["stacked", "parallel"] = "stacked"
+        hidden_dims: tuple[int, ...] = (400, 400, 400)
+        dropout: float = 0.0
+        batch_norm: bool = False
+
+        def __post_init__(self) -> None:
+            check_embedding(self.embedding_dim)
+            check_cross(self.num_cross_layers)
+            require(self.rank is None or self.rank >= 1, "rank", self.rank, "a whole number >= 1, or none")
+            require(self.structure in ("stacked", "parallel"), "structure", self.structure, "'stacked' or 'parallel'")
+            check_mlp(self.hidden_dims, self.dropout)
+
+    def __init__(self, config: Config, inputs: InputSpec) -> None:
+        super().__init__(config, inputs)
+        self.embedding = Embedding(inputs, config.embedding_dim)
+        dim = inputs.num_vectors * config.embedding_dim + inputs.num_dense
+        self.cross = CrossV2(dim, config.num_cross_layers, config.rank)
+        self.deep = MLP(dim, config.hidden_dims, dropout=config.dropout, batch_norm=config.batch_norm)
+        self.stacked = config.structure == "stacked"
+        self.out = MLP(config.hidden_dims[-1] + (0 if self.stacked else dim), (), out_dim=1)
+
+    def forward(self, batch: Batch) -> Tensor:
+        x0 = flat_input(self.embedding(batch), batch.dense)  # [B, d]
+        crossed = self.cross(x0)  # [B, d]
+        top = self.deep(crossed) if self.stacked else torch.cat([crossed, self.deep(x0)], 1)
+        return self.out(top).squeeze(1)

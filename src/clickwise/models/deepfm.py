@@ -1,0 +1,51 @@
+"""DeepFM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from clickwise.batch import Batch
+from clickwise.layers import MLP, Embedding, FMInteraction, Linear, flat_input
+from clickwise.models.checks import check_embedding, check_mlp
+from clickwise.models.ranker import Ranker
+from clickwise.registry import register_model
+from clickwise.schema import InputSpec
+
+
+@register_model("deepfm")
+class DeepFM(Ranker):
+    """logit = b + sum_f w_f + <w_dense, dense> + sum_{f<g} <v_f, v_g> + MLP([v_1 .. v_F, dense]).
+
+    The same vectors v feed the pairs and the MLP. The first-order weights w are independent scalars. Dense features
+    enter through the linear term and the MLP; pairs are those of the vectors alone.
+
+    Reference: Guo et al. 2017, "DeepFM: A Factorization-Machine based Neural Network for CTR Prediction", Eqs. 1-4.
+    """
+
+    @dataclass(frozen=True, kw_only=True, slots=True)
+    class Config:
+        """embedding_dim: width of the vectors v. The rest is as in `MLP`."""
+
+        embedding_dim: int = 16
+        hidden_dims: tuple[int, ...] = (400, 400, 400)
+        dropout: float = 0.0
+        batch_norm: bool = False
+
+        def __post_init__(self) -> None:
+            check_embedding(self.embedding_dim)
+            check_mlp(self.hidden_dims, self.dropout)
+
+    def __init__(self, config: Config, inputs: InputSpec) -> None:
+        super().__init__(config, inputs)
+        self.linear = Linear(inputs)
+        self.embedding = Embedding(inputs, config.embedding_dim)
+        self.fm = FMInteraction()
+        in_dim = inputs.num_vectors * config.embedding_dim + inputs.num_dense
+        self.mlp = MLP(in_dim, config.hidden_dims, dropout=config.dropout, batch_norm=config.batch_norm, out_dim=1)
+
+    def forward(self, batch: Batch) -> Tensor:
+        v = self.embedding(batch)  # [B, F, D]
+        deep = self.mlp(flat_input(v, batch.dense))  # [B, 1]
+        return self.linear(batch) + self.fm(v) + deep.squeeze(1)

@@ -1,0 +1,44 @@
+"""Embeddings and a multi-layer perceptron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from clickwise.batch import Batch
+from clickwise.layers import MLP, Embedding, flat_input
+from clickwise.models.checks import check_embedding, check_mlp
+from clickwise.models.ranker import Ranker
+from clickwise.registry import register_model
+from clickwise.schema import InputSpec
+
+
+@register_model("dnn")
+class DNN(Ranker):
+    """logit = MLP([v_1 .. v_F, dense]).
+
+    Reference: the deep part of Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems", Section 3.2.
+    """
+
+    @dataclass(frozen=True, kw_only=True, slots=True)
+    class Config:
+        """embedding_dim: width of the vectors v. The rest is as in `MLP`."""
+
+        embedding_dim: int = 16
+        hidden_dims: tuple[int, ...] = (400, 400, 400)
+        dropout: float = 0.0
+        batch_norm: bool = False
+
+        def __post_init__(self) -> None:
+            check_embedding(self.embedding_dim)
+            check_mlp(self.hidden_dims, self.dropout)
+
+    def __init__(self, config: Config, inputs: InputSpec) -> None:
+        super().__init__(config, inputs)
+        self.embedding = Embedding(inputs, config.embedding_dim)
+        in_dim = inputs.num_vectors * config.embedding_dim + inputs.num_dense
+        self.mlp = MLP(in_dim, config.hidden_dims, dropout=config.dropout, batch_norm=config.batch_norm, out_dim=1)
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.mlp(flat_input(self.embedding(batch), batch.dense)).squeeze(1)

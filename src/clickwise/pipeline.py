@@ -1,0 +1,343 @@
+"""The Python API: a handful of functions that compose the rooms below. The command line calls nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+import time
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from clickwise import bundle as bundles
+from clickwise._version import __version__
+from clickwise.bundle import Bundle, Provenance
+from clickwise.bundle.files import verify
+from clickwise.data.cache import cache_folder
+from clickwise.data.config import DataConfig
+from clickwise.data.dataset import EncodedPart
+from clickwise.data.encode import prepare
+from clickwise.data.labels import read_targets, read_truth
+from clickwise.data.open import open_source
+from clickwise.data.prepared import Prepared
+from clickwise.data.presets import PRESETS
+from clickwise.data.quarantine import QuarantineFile
+from clickwise.data.sieve import Sieve
+from clickwise.data.simulator import SimulatorConfig, write_simulation
+from clickwise.data.source import Block, Source
+from clickwise.data.write import table_writer
+from clickwise.errors import ConfigError, DataError
+from clickwise.evaluation import EvaluationReport, ScoredBlock, evaluate_blocks
+from clickwise.features.infer import infer_schema
+from clickwise.progress import Progress
+from clickwise.progress_bar import default_progress
+from clickwise.registry import models
+from clickwise.run_config import RunConfig, run_config
+from clickwise.schema import Schema
+from clickwise.summaries import BundleSummary, PredictionSummary, TrainingSummary
+from clickwise.training import TrainingResult, train_model
+
+_VALIDATION_BATCH = 16_384
+_READING_KEYS = ("header", "names", "delimiter", "null_values", "strip")
+PROBABILITY = "probability"
+"""The column that `predict` adds."""
+
+
+def simulate(
+    out: str | Path, *, rows: int = 1_000_000, seed: int = 7, day: int = 0, progress: Progress | None = None
+) -> Path:
+    """Write a day of simulated ad traffic to a .parquet, .csv or .csv.gz file; returns its path.
+
+    Raises:
+        ConfigError: a size that is not positive, or another suffix.
+        DataError: the file cannot be written.
+    """
+    write_simulation(SimulatorConfig(rows=rows, seed=seed, start_day=day), Path(out), progress or default_progress())
+    return Path(out)
+
+
+def train(
+    data: Any,
+    *,
+    label: str | None = None,
+    model: Any = None,
+    out: str | Path | None = None,
+    valid: Any = None,
+    schema: Schema | Mapping[str, Any] | str | Path | None = None,
+    config: str | Path | Mapping[str, Any] | None = None,
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Bundle:
+    """Train a model on raw click logs: infer what the columns mean, fit features, encode, train, measure, save.
+
+    Args:
+        data: a path, pattern or folder, `"duckdb:SELECT ..."`, any frame that speaks the Arrow C stream interface, a
+            list of dicts or a dict of columns.
+        label: the column that says click or no click.
+        model: a model's name, its class, or its `Config`.
+        out: folder to save the bundle to; None saves nothing.
+        valid: validation data; None holds out a part of `data`, the last by time when a time column is known.
+        schema: what is known of the columns; the rest is inferred.
+        config: a TOML file, or the same as nested dicts: see `clickwise.run_config`.
+        settings: such as `"training.epochs=3"`; they win over everything else.
+
+    Raises:
+        ConfigError: a key or value that is not allowed.
+        DataError: data that is missing or cannot be used.
+        BundleError: `out` exists and is not a bundle.
+    """
+    progress = progress or default_progress()
+    run = run_config(config, label=label, model=model, schema=schema, settings=settings)
+    if out is not None:
+        bundles.check_out(out)
+    source = open_source(data, run.data, progress)
+    resolved = _resolve_schema(source, run, progress)
+    valid_source = None if valid is None else open_source(valid, run.data, progress)
+    prepared = prepare(source, resolved, run.data, valid=valid_source, progress=progress)
+    if prepared.valid is None:
+        progress.warn("no validation rows: the last weights are kept and nothing is measured")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.training.seed)
+        ranker = models.get(models.name_of(run.model))(run.model, prepared.pipeline.inputs)
+    checkpoint = _checkpoint_folder(run, resolved, (source, valid_source))
+    result = train_model(ranker, prepared.train, prepared.valid, run.training, progress, checkpoint=checkpoint)
+    bundle = Bundle(prepared.pipeline, ranker, _provenance(source, run, prepared, ranker, result))
+    if out is not None:
+        bundle.save(out)
+    if result.interrupted:
+        progress.warn("stopped by Ctrl-C: this is the best so far; the same call goes on from here")
+    elif checkpoint is not None:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    return bundle
+
+
+def load(folder: str | Path) -> Bundle:
+    """Open a saved bundle, after checking every file of it.
+
+    Raises:
+        BundleError: not a bundle, damaged, or of another format version.
+    """
+    return bundles.load(folder)
+
+
+def evaluate(
+    bundle: Bundle | str | Path, data: Any, *, settings: Sequence[str] = (), progress: Progress | None = None
+) -> EvaluationReport:
+    """Measure a bundle on labelled data, in one streaming pass.
+
+    Args:
+        data: as for `train`; it is read as the training data was unless `settings` say otherwise.
+        settings: such as `"data.format=csv"`.
+
+    Raises:
+        DataError: data that is missing or cannot be used; too many unreadable rows.
+    """
+    progress = progress or default_progress()
+    bundle = bundle if isinstance(bundle, Bundle) else load(bundle)
+    config = _reading_config(bundle, settings)
+    source = open_source(data, config, progress)
+    schema, started = bundle.schema, time.perf_counter()
+    there = source.columns()
+    optional = (schema.group, schema.truth)
+    wanted = [*schema.columns(), schema.label, schema.weight, *(c for c in optional if c in there)]
+    columns = list(dict.fromkeys(c for c in wanted if c))
+
+    def scored(block: Block) -> ScoredBlock:
+        targets = read_targets(block.data, schema)
+        truth = read_truth(block.data.column(schema.truth), schema.truth) if schema.truth in there else None
+        logit = bundle.score(block.data)
+        weight = targets.weight if schema.weight else None
+        group = targets.group if schema.group in there else None
+        return ScoredBlock(logit, targets.label, weight, group, truth)
+
+    with QuarantineFile(config.quarantine) as quarantine:
+        sieve = Sieve(quarantine)
+        blocks = (sieve.read(b, scored)[2] for b in _counted(source, columns, sieve, "evaluate", progress))
+        report = evaluate_blocks(blocks, source=source.name)
+        sieve.check(config.max_bad_fraction)
+    return replace(report, quarantined=quarantine.count, seconds=time.perf_counter() - started)
+
+
+def predict(
+    bundle: Bundle | str | Path,
+    data: Any,
+    out: str | Path,
+    *,
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> PredictionSummary:
+    """Score raw rows of any size and write them, with a column `probability`, to a .parquet, .csv or .csv.gz file.
+
+    Rows that cannot be read are left out and go to a quarantine file beside `out`.
+
+    Raises:
+        DataError: data that is missing or cannot be used; too many unreadable rows. `out` is then not written.
+    """
+    progress = progress or default_progress()
+    out, started = Path(out), time.perf_counter()
+    bundle = bundle if isinstance(bundle, Bundle) else load(bundle)
+    config = _reading_config(bundle, settings)
+    source = open_source(data, config, progress)
+    there = source.columns()
+    if PROBABILITY in there:
+        raise DataError("the data already has this column", file=source.name, column=PROBABILITY, fix="rename it")
+    for column in bundle.schema.columns():
+        if column not in there:
+            raise DataError("the model needs this column and it is missing", file=source.name, column=column)
+    layout = pa.schema([*there.items(), (PROBABILITY, pa.float64())])
+    rows, total = 0, 0.0
+    with (
+        QuarantineFile(config.quarantine or f"{out}.quarantine.jsonl") as quarantine,
+        table_writer(out, layout) as write,
+    ):
+        sieve = Sieve(quarantine)
+        for block in _counted(source, None, sieve, "predict", progress):
+            _, kept, logit = sieve.read(block, lambda b: bundle.score(b.data))
+            probability = bundles.probability(logit)
+            write(pa.RecordBatch.from_arrays([*kept.data.columns, pa.array(probability)], schema=layout))
+            rows, total = rows + len(kept), total + float(probability.sum())
+        sieve.check(config.max_bad_fraction)
+    return PredictionSummary(
+        out=out,
+        rows=rows,
+        mean_probability=total / rows if rows else None,
+        quarantined=quarantine.count,
+        quarantine=str(quarantine.path) if quarantine.count else None,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def inspect(folder: str | Path) -> BundleSummary:
+    """What a saved bundle is: model, features, data, metrics, files. All its checksums are checked.
+
+    Raises:
+        BundleError: not a bundle, damaged, or of another format version.
+    """
+    return BundleSummary(Path(folder), verify(Path(folder)))
+
+
+def training_summary(folder: str | Path) -> TrainingSummary:
+    """What the run that saved a bundle did.
+
+    Raises:
+        BundleError: not a bundle, damaged, or of another format version.
+    """
+    return TrainingSummary(verify(Path(folder)), Path(folder))
+
+
+def first_rows(data: Any, count: int) -> list[dict[str, Any]]:
+    """The first rows of any data, as dicts.
+
+    Raises:
+        DataError: data that is missing or cannot be read.
+    """
+    source = open_source(data, DataConfig(batch_rows=count))
+    rows = (row for block in source.blocks() for row in block.data.to_pylist())
+    return list(islice(rows, count))
+
+
+def _resolve_schema(source: Source, run: RunConfig, progress: Progress) -> Schema:
+    """The declared schema, completed by inference from the first rows."""
+    blocks, rows = [], 0
+    for block in source.blocks():
+        blocks.append(block.data)
+        rows += len(block)
+        if rows >= run.data.sample_rows:
+            break
+    if not rows:
+        raise DataError("has no readable row", file=source.name)
+    sample = pa.Table.from_batches(blocks).slice(0, run.data.sample_rows)
+    hints = PRESETS[run.data.format].schema if run.data.format in PRESETS else None
+    inferred = infer_schema(sample, declared=run.schema, hints=hints)
+    progress.note(inferred.table())
+    for warning in inferred.warnings:
+        progress.warn(warning)
+    return inferred.schema
+
+
+def _checkpoint_folder(run: RunConfig, schema: Schema, sources: Sequence[Source | None]) -> Path | None:
+    """Where a run that was stopped goes on from: a folder named by its data and its whole config.
+
+    None for data without a lasting identity.
+    """
+    prints = [None if source is None else source.fingerprint() for source in sources]
+    if prints[0] is None or (sources[1] is not None and prints[1] is None):
+        return None
+    key = hashlib.sha256(json.dumps([prints, run.to_toml(schema)]).encode()).hexdigest()
+    return cache_folder(run.data.cache_dir) / "checkpoints" / key
+
+
+def _counted(
+    source: Source, columns: Sequence[str] | None, sieve: Sieve, stage: str, progress: Progress
+) -> Iterator[Block]:
+    """The blocks of a source, counted by the sieve and told to the progress."""
+    progress.start(stage, source.estimated_rows())
+    for block in source.blocks(columns, sieve.quarantine):
+        sieve.count(block)
+        yield block
+        progress.advance(len(block))
+    progress.finish()
+
+
+def _reading_config(bundle: Bundle, settings: Sequence[str]) -> DataConfig:
+    """How to read new data for a bundle: as its training data was read, unless `settings` say otherwise."""
+    for setting in settings:
+        if not setting.startswith("data."):
+            raise ConfigError("--set", f"got {setting!r}, allowed here are keys of [data], such as data.format=csv")
+    stored = tomllib.loads(bundle.provenance.config).get("data", {})
+    kept = {key: stored[key] for key in _READING_KEYS if key in stored}
+    if stored.get("format") in PRESETS:
+        kept["format"] = stored["format"]
+    return run_config({"data": kept}, settings=settings).data
+
+
+def _provenance(
+    source: Source, run: RunConfig, prepared: Prepared, ranker: torch.nn.Module, result: TrainingResult
+) -> Provenance:
+    summary = prepared.summary
+    held_out = {"valid": prepared.valid, "test": prepared.test}
+    return Provenance(
+        data={
+            "source": source.name,
+            "fingerprint": summary.fingerprint,
+            "rows_read": summary.rows_read,
+            "parts": {name: asdict(part) for name, part in summary.parts.items()},
+            "split": summary.split,
+            "quarantined": summary.quarantined,
+            "quarantine": summary.quarantine,
+        },
+        metrics={name: _part_metrics(ranker, part) for name, part in held_out.items() if part is not None},
+        training={
+            "rows": result.rows_seen,
+            "seconds": result.seconds,
+            "interrupted": result.interrupted,
+            "best_epoch": result.best_epoch,
+            "parameters": sum(p.numel() for p in ranker.parameters()),
+        },
+        config=run.to_toml(prepared.pipeline.schema),
+        history=result.history,
+        versions={
+            "clickwise": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "numpy", "pyarrow", "safetensors")},
+        },
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _part_metrics(ranker: Any, part: EncodedPart) -> dict[str, Any]:
+    blocks = (
+        ScoredBlock(bundles.batch_logits(ranker, batch), label, weight if part.weighted else None, group, None)
+        for batch, label, weight, group in part.scored_batches(_VALIDATION_BATCH)
+    )
+    return evaluate_blocks(blocks, source="").to_data()["metrics"]

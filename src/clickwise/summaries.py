@@ -1,0 +1,183 @@
+"""What the verbs report: data for machines (`to_data`), a plain-text table for people (`str`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSummary:
+    """What a training run did and how good the model is.
+
+    Args:
+        manifest: the manifest of the saved bundle.
+        out: where it was saved.
+    """
+
+    manifest: Mapping[str, Any]
+    out: Path
+
+    def to_data(self) -> dict[str, Any]:
+        keys = ("model", "data", "training", "metrics")
+        return {"bundle": str(self.out), **{key: self.manifest[key] for key in keys}}
+
+    def __str__(self) -> str:
+        data, training = self.manifest["data"], self.manifest["training"]
+        stopped = " (stopped early by Ctrl-C)" if training["interrupted"] else ""
+        lines = [
+            f"{self.manifest['model']['name']} trained on {data['source']}{stopped}",
+            *aligned(_data_rows(data) + _training_rows(training)),
+            "",
+            *metrics_table(self.manifest["metrics"]),
+            "",
+            f"saved to {self.out}",
+            f"next: clickwise evaluate {self.out} NEW_DATA",
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionSummary:
+    """What a prediction run wrote.
+
+    Args:
+        out: the file.
+        rows: rows scored.
+        mean_probability: their mean probability; None when there are none.
+        quarantined: rows that could not be read.
+        quarantine: the file they went to.
+        seconds: wall time.
+    """
+
+    out: Path
+    rows: int
+    mean_probability: float | None
+    quarantined: int
+    quarantine: str | None
+    seconds: float
+
+    def to_data(self) -> dict[str, Any]:
+        return {
+            "out": str(self.out),
+            "rows": self.rows,
+            "mean_probability": self.mean_probability,
+            "quarantined": self.quarantined,
+            "quarantine": self.quarantine,
+            "seconds": self.seconds,
+        }
+
+    def __str__(self) -> str:
+        mean = "" if self.mean_probability is None else f", mean probability {self.mean_probability:.5f}"
+        text = f"wrote {self.rows:,} rows with a column `probability` to {self.out}{mean} ({self.seconds:.1f} s)"
+        if self.quarantined:
+            text += f"\n{self.quarantined:,} rows could not be read; they are in {self.quarantine}"
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class BundleSummary:
+    """What a saved bundle is.
+
+    Args:
+        folder: where it is.
+        manifest: its verified manifest.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    def to_data(self) -> dict[str, Any]:
+        return {"bundle": str(self.folder), **self.manifest}
+
+    def __str__(self) -> str:
+        manifest = self.manifest
+        model, schema = manifest["model"], manifest["schema"]
+        sizes = [entry["size_bytes"] for entry in manifest["files"].values()]
+        roles = [(role, schema[role]) for role in ("label", "weight", "time", "group", "truth") if schema.get(role)]
+        config = ", ".join(f"{key} {value}" for key, value in model["config"].items())
+        made = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
+        facts = [
+            ("model", f"{model['name']} ({config})"),
+            ("created", f"{manifest['created']} with {made}"),
+            ("size", f"{sum(sizes):,} bytes in {len(sizes)} files, all checksums right"),
+            *_data_rows(manifest["data"]),
+            *_training_rows(manifest["training"]),
+            *roles,
+        ]
+        return "\n".join(
+            [
+                f"{self.folder}",
+                *aligned(facts),
+                "",
+                *_features_table(schema["features"], manifest["inputs"]),
+                "",
+                *metrics_table(manifest["metrics"]),
+            ]
+        )
+
+
+def metrics_table(metrics: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """Lines of a table: one row a metric, one column a part of the data."""
+    names = dict.fromkeys(name for part in metrics.values() for name, value in part.items() if value is not None)
+    header = ["metric", *metrics]
+    rows = [[name, *(_number(part.get(name)) for part in metrics.values())] for name in names]
+    return columns([header, *rows], right=range(1, len(header)))
+
+
+def columns(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> list[str]:
+    """Rows of cells as aligned lines; `right` are the columns aligned to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    flush = set(right)
+    lines = []
+    for row in rows:
+        cells = (c.rjust(w) if i in flush else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        lines.append("  " + "  ".join(cells).rstrip())
+    return lines
+
+
+def aligned(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Names and values as two aligned columns."""
+    return columns([list(pair) for pair in pairs]) if pairs else []
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.5f}"
+
+
+def _data_rows(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = [("data", f"{data['source']}")]
+    for part, counts in data.get("parts", {}).items():
+        share = counts["positives"] / counts["rows"] if counts["rows"] else 0.0
+        rows.append((part, f"{counts['rows']:,} rows, {counts['positives']:,} clicks ({share:.2%})"))
+    if data.get("split"):
+        rows.append(("split", data["split"]))
+    if data.get("quarantined"):
+        rows.append(("unreadable", f"{data['quarantined']:,} rows, in {data.get('quarantine') or 'no file'}"))
+    return rows
+
+
+def _training_rows(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if not training:
+        return []
+    rate = training["rows"] / training["seconds"] if training["seconds"] else 0.0
+    return [
+        ("training", f"{training['rows']:,} rows in {training['seconds']:.1f} s ({rate:,.0f} rows/s)"),
+        ("best", f"epoch {training['best_epoch']}" if training.get("best_epoch") is not None else "the last step"),
+        ("parameters", f"{training['parameters']:,}"),
+    ]
+
+
+def _features_table(features: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, Any]) -> list[str]:
+    fields = {field["name"]: field for field in inputs["fields"]}
+    rows = [["feature", "column", "transform", "ids", "slots", "options"]]
+    for name, entry in features.items():
+        field = fields.get(name)
+        ids, slots = (f"{field['num_ids']:,}", str(field["length"])) if field else ("number", "-")
+        hidden = {"transform", "column", *(["pooling"] if slots == "1" else [])}
+        options = ", ".join(f"{key}={value}" for key, value in entry.items() if key not in hidden)
+        rows.append([name, entry["column"], entry["transform"], ids, slots, options])
+    return columns(rows, right=[3, 4])

@@ -1,0 +1,100 @@
+"""`TrainingConfig`: how a model is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from clickwise.config import build, require, to_data
+from clickwise.errors import ConfigError, clipped
+from clickwise.optim import Adam
+from clickwise.registry import update_rules
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingConfig:
+    """How a model is trained.
+
+    Args:
+        epochs: most passes over the training rows; early stopping usually ends sooner.
+        batch_size: rows a step.
+        seed: of the order of the rows and of dropout.
+        optimizer: `Config` of a registered update rule, for dense parameters.
+        embedding_optimizer: the same for embedding tables; None takes `optimizer`.
+        embedding_l2: pulls the touched rows of the tables towards zero; not L2 on the whole table (see `Optimizer`).
+        validate_every: steps between validations; 0 validates at the end of each epoch only.
+        monitor: the metric that decides what is best.
+        patience: stop after this many validations without improvement; 0 never stops early.
+        min_delta: an improvement is larger than this.
+        reduce_on_plateau: factor in (0, 1] of the learning rates after a validation without improvement; 1 is off.
+        clip_grad_norm: largest joint norm of all gradients; None is off.
+        threads: torch threads; None leaves torch's choice.
+    """
+
+    epochs: int = 10
+    batch_size: int = 4096
+    seed: int = 1
+    optimizer: Any = field(default_factory=Adam.Config)
+    embedding_optimizer: Any = None
+    embedding_l2: float = 0.0
+    validate_every: int = 0
+    monitor: Literal["log_loss", "roc_auc"] = "log_loss"
+    patience: int = 2
+    min_delta: float = 0.0
+    reduce_on_plateau: float = 1.0
+    clip_grad_norm: float | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("epochs", "batch_size"):
+            require(getattr(self, key) >= 1, key, getattr(self, key), "a whole number >= 1")
+        for key in ("validate_every", "patience", "seed"):
+            require(getattr(self, key) >= 0, key, getattr(self, key), "a whole number >= 0")
+        for key in ("embedding_l2", "min_delta"):
+            require(0.0 <= getattr(self, key) < float("inf"), key, getattr(self, key), "a number >= 0")
+        require(self.monitor in ("log_loss", "roc_auc"), "monitor", self.monitor, "'log_loss' or 'roc_auc'")
+        require(0.0 < self.reduce_on_plateau <= 1.0, "reduce_on_plateau", self.reduce_on_plateau, "a number in (0, 1]")
+        clip = self.clip_grad_norm
+        require(clip is None or 0.0 < clip < float("inf"), "clip_grad_norm", clip, "a number > 0, or none")
+        require(self.threads is None or self.threads >= 1, "threads", self.threads, "a whole number >= 1, or none")
+        _require_rule("optimizer", self.optimizer)
+        if self.embedding_optimizer is not None:
+            _require_rule("embedding_optimizer", self.embedding_optimizer)
+
+
+def training_config_from_data(data: Mapping[str, Any], path: str = "training") -> TrainingConfig:
+    """The config that plain data describes; an optimizer is a table with a `name`, or a name alone.
+
+    >>> training_config_from_data({"epochs": 2, "optimizer": {"name": "sgd", "learning_rate": 0.5}}).optimizer
+    SGD.Config(learning_rate=0.5)
+
+    Raises:
+        ConfigError: an unknown key or optimizer (with the nearest known one), a wrong type, a value out of range.
+    """
+    if not isinstance(data, Mapping):
+        raise ConfigError(path, f"got {clipped(data)}, allowed is a table")
+    keys = ("optimizer", "embedding_optimizer")
+    rules = {key: _rule_from_data(data[key], f"{path}.{key}" if path else key) for key in keys if key in data}
+    return build(TrainingConfig, {**data, **rules}, path)
+
+
+def training_config_to_data(config: TrainingConfig) -> dict[str, Any]:
+    """The inverse of `training_config_from_data`."""
+    rules = {"optimizer": config.optimizer, "embedding_optimizer": config.embedding_optimizer}
+    tables = {key: {"name": update_rules.name_of(rule), **to_data(rule)} for key, rule in rules.items() if rule}
+    return {**to_data(config), **tables}
+
+
+def _rule_from_data(data: Any, path: str) -> Any:
+    table = {"name": data} if isinstance(data, str) else data
+    if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
+        known = ", ".join(update_rules)
+        raise ConfigError(path, f"got {clipped(data)}, allowed is a table with a name, one of {known}")
+    rule = update_rules.get(table["name"], f"{path}.name")
+    return build(rule.Config, {k: v for k, v in table.items() if k != "name"}, path)
+
+
+def _require_rule(key: str, config: Any) -> None:
+    known = any(isinstance(config, update_rules.get(name).Config) for name in update_rules)
+    require(known, key, config, f"the Config of one of {', '.join(update_rules)}")

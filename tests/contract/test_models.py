@@ -1,0 +1,200 @@
+"""What every registered model must do, whatever its inputs."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from clickwise.config import build, to_data
+from clickwise.losses import binary_cross_entropy
+from clickwise.models import Ranker, build_model
+from clickwise.optim import Adagrad, Adam, Optimizer
+from clickwise.registry import models
+from clickwise.schema import PADDING_ROW
+from model_inputs import SPECS, make_batch, take
+
+SMALL = {"embedding_dim": 4, "hidden_dims": [8, 6], "num_cross_layers": 2}
+VARIANTS = {
+    "dcn_v2": [{"structure": "parallel"}, {"rank": 2}],
+    "deepfm": [{"dropout": 0.2, "batch_norm": True}],
+}
+CASES = [(name, {}) for name in models] + [(name, more) for name in VARIANTS for more in VARIANTS[name]]
+every_model = pytest.mark.parametrize(("name", "more"), CASES, ids=[f"{n}-{'-'.join(m)}".strip("-") for n, m in CASES])
+every_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
+
+
+def make(name: str, more: dict, spec, seed: int = 3) -> Ranker:
+    config_class = models.get(name).Config
+    names = {f.name for f in dataclasses.fields(config_class)}
+    config = build(config_class, {k: v for k, v in {**SMALL, **more}.items() if k in names})
+    return build_model(config, spec, seed)
+
+
+def stir(model: Ranker) -> Ranker:
+    """Give every weight but padding a random value, so that zeros hide nothing."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
+        for table in model.tables().values():
+            table.weight[PADDING_ROW] = 0.0
+    return model
+
+
+def backward(model: Ranker, batch) -> Tensor:
+    loss = binary_cross_entropy(model(batch), batch.label)
+    loss.backward()
+    return loss
+
+
+@every_model
+@every_spec
+def test_logits_are_one_finite_number_a_row(name, more, spec):
+    model = stir(make(name, more, spec))
+    batch = make_batch(spec, 12)
+    logit = model(batch)
+    assert logit.shape == (12,)
+    assert logit.dtype == torch.float32
+    assert torch.isfinite(logit).all()
+    assert logit.unique().numel() == 12  # rows differ, and so do their logits
+
+
+@every_model
+@every_spec
+def test_rows_do_not_see_each_other_in_evaluation(name, more, spec):
+    model = stir(make(name, more, spec)).eval()
+    batch = make_batch(spec, 10)
+    whole = model(batch)
+    order = torch.randperm(10, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(model(take(batch, order)), whole[order])
+    alone = torch.cat([model(take(batch, torch.tensor([i]))) for i in range(10)])
+    torch.testing.assert_close(alone, whole)
+
+
+@every_model
+@every_spec
+def test_a_batch_of_one_trains(name, more, spec):
+    model = stir(make(name, more, spec))
+    optimizer = Optimizer(model, Adagrad.Config())
+    assert torch.isfinite(backward(model, make_batch(spec, 1)))
+    optimizer.step()
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+@every_model
+@every_spec
+def test_training_and_evaluation_read_the_same_rows(name, more, spec):
+    model = stir(make(name, {**more, "dropout": 0.0, "batch_norm": False}, spec))
+    batch = make_batch(spec, 9)
+    torch.testing.assert_close(model.train()(batch), model.eval()(batch))
+
+
+@every_model
+@every_spec
+def test_a_gradient_reaches_every_parameter_and_every_row_of_the_batch(name, more, spec):
+    model = stir(make(name, more, spec))
+    batch = make_batch(spec, 64)
+    backward(model, batch)
+    for parameter_name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, parameter_name
+            assert parameter.grad.abs().sum() > 0, parameter_name
+    used = batch.sparse.unique()
+    for table_name, table in model.tables().items():
+        rows, gradient = table.take_gradients()
+        assert rows.tolist() == used[used != PADDING_ROW].tolist(), table_name
+        assert (gradient.abs().sum(1) > 0).all(), table_name
+
+
+@every_model
+@every_spec
+def test_only_touched_rows_change_and_padding_stays_zero(name, more, spec):
+    model = stir(make(name, more, spec))
+    batch = make_batch(spec, 3)
+    touched = torch.zeros(spec.num_rows, dtype=torch.bool)
+    touched[batch.sparse.flatten().long()] = True
+    touched[PADDING_ROW] = False
+    before = {n: t.weight.clone() for n, t in model.tables().items()}
+    optimizer = Optimizer(model, Adam.Config(), embedding_l2=0.1)
+    backward(model, batch)
+    optimizer.step()
+    for table_name, table in model.tables().items():
+        changed = (table.weight != before[table_name]).any(1)
+        assert changed.tolist() == touched.tolist(), table_name
+        assert not table.weight[PADDING_ROW].any()
+    assert all(t.weight.grad is None for t in model.tables().values())
+
+
+@every_model
+def test_config_and_weights_round_trip(name, more, tmp_path: Path):
+    spec = SPECS["multi_valued"]
+    model = stir(make(name, more, spec)).eval()
+    safetensors.torch.save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    config = build(models.get(name).Config, to_data(model.config))
+    assert config == model.config
+    again = build_model(config, spec, seed=99).eval()
+    again.load_state_dict(safetensors.torch.load_file(tmp_path / "weights.safetensors"))
+    batch = make_batch(spec, 8)
+    assert torch.equal(again(batch), model(batch))
+
+
+@every_model
+def test_same_seed_same_weights_and_no_trace_in_the_global_generator(name, more):
+    before = torch.get_rng_state()
+    first, second, other = (make(name, more, SPECS["with_dense"], seed).state_dict() for seed in (3, 3, 4))
+    assert all(torch.equal(first[k], second[k]) for k in first)
+    if name != "lr":
+        assert any(not torch.equal(first[k], other[k]) for k in first)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@every_model
+def test_overfits_64_rows(name, more):
+    spec = SPECS["multi_valued"]
+    model = make(name, {**more, "dropout": 0.0}, spec)
+    batch = make_batch(spec, 64)
+    batch = dataclasses.replace(batch, label=(batch.sparse[:, 0] % 2).float())  # what single ids explain
+    optimizer = Optimizer(model, Adam.Config(learning_rate=0.03))
+    for _ in range(150):
+        loss = backward(model, batch)
+        optimizer.step()
+    assert loss < 0.1
+
+
+def test_models_with_interactions_overfit_what_single_ids_cannot_explain():
+    spec = SPECS["plain"]
+    batch = make_batch(spec, 64)
+    parity = ((batch.sparse[:, 0] + batch.sparse[:, 1]) % 2).float()
+    batch = dataclasses.replace(batch, label=parity)
+    losses = {}
+    for name in models:
+        torch.manual_seed(0)
+        model = make(name, {}, spec)
+        optimizer = Optimizer(model, Adam.Config(learning_rate=0.03))
+        for _ in range(200):
+            losses[name] = backward(model, batch).item()
+            optimizer.step()
+    assert losses.pop("lr") > 0.3
+    assert max(losses.values()) < 0.1, losses
+
+
+@pytest.mark.parametrize("name", models)
+def test_config_errors_name_the_key(name):
+    config_class = models.get(name).Config
+    bad = {
+        "embedding_dim": 0,
+        "hidden_dims": (),
+        "dropout": 1.0,
+        "num_cross_layers": 0,
+        "rank": 0,
+        "structure": "round",
+    }
+    for field in dataclasses.fields(config_class):
+        if field.name in bad:
+            with pytest.raises(Exception, match=f"^{field.name}: got"):
+                config_class(**{field.name: bad[field.name]})

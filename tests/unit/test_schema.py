@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from clickwise.errors import ConfigError
+from clickwise.schema import PADDING_ROW, Feature, Field, InputSpec, Schema
+
+
+def test_fields_are_packed_into_one_table_after_the_padding_row() -> None:
+    inputs = InputSpec(
+        fields=(
+            Field(name="user", num_ids=10),
+            Field(name="tags", num_ids=5, length=3),
+            Field(name="bag", num_ids=4, length=2, pooling="none"),
+        ),
+        dense=("price",),
+    )
+    assert inputs.offsets() == [1, 11, 16]
+    assert PADDING_ROW < inputs.offsets()[0]
+    assert (inputs.num_rows, inputs.num_slots, inputs.num_vectors, inputs.num_dense) == (20, 6, 4, 1)
+    assert [s for _, s in inputs.slots()] == [slice(0, 1), slice(1, 4), slice(4, 6)]
+
+
+def test_a_model_needs_an_input() -> None:
+    with pytest.raises(ConfigError, match="at least one feature"):
+        InputSpec()
+    with pytest.raises(ConfigError, match=r"fewer than 2\^31"):
+        InputSpec(fields=(Field(name="x", num_ids=2**31),))
+
+
+def test_the_answer_cannot_be_a_feature() -> None:
+    with pytest.raises(ConfigError, match="which is the answer"):
+        Schema(label="click", features=(Feature(name="f", column="click", config=None),))
+    with pytest.raises(ConfigError, match="each feature name once"):
+        Schema(label="y", features=(Feature(name="f", column="a", config=None),) * 2)
+
+
+def test_columns_are_those_that_scoring_and_training_need() -> None:
+    schema = Schema(
+        label="y",
+        time="t",
+        features=(Feature(name="hour", column="t", config=None), Feature(name="f", column="a", config=None)),
+    )
+    assert schema.columns() == ("t", "a")
+    assert schema.training_columns() == ("t", "a", "y")
