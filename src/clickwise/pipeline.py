@@ -249,13 +249,15 @@ def first_rows(data: Any, count: int) -> list[dict[str, Any]]:
 def _resolve_schema(source: Source, run: RunConfig, progress: Progress) -> Schema:
     """The declared schema, completed by inference from the first rows."""
     blocks, rows = [], 0
-    for block in source.blocks():
+    unreadable = QuarantineFile(None)
+    for block in source.blocks(quarantine=unreadable):
         blocks.append(block.data)
         rows += len(block)
         if rows >= run.data.sample_rows:
             break
     if not rows:
-        raise DataError("has no readable row", file=source.name)
+        unreadable.check(unreadable.count, 0.0)
+        raise DataError("has no rows", file=source.name)
     sample = pa.Table.from_batches(blocks).slice(0, run.data.sample_rows)
     hints = PRESETS[run.data.format].schema if run.data.format in PRESETS else None
     inferred = infer_schema(sample, declared=run.schema, hints=hints)

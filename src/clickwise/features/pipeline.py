@@ -56,7 +56,7 @@ class FeaturePipeline:
         """
         require(bool(schema.features), "features", "none", "at least one feature")
         fit = PipelineFit(schema)
-        needed = {name: pa.nulls(0, kind) for name, kind in types.items() if name in schema.columns()}
+        needed = {name: pa.nulls(0, types[_known(schema, list(types), name)]) for name in schema.columns()}
         fit.update(pa.RecordBatch.from_pydict(needed))
         return fit
 
@@ -139,7 +139,8 @@ def _transform_of(feature: Feature) -> Any:
 
 def _parse(schema: Schema, data: pa.RecordBatch) -> dict[str, _Cells]:
     """The columns of all features. One `BadCells` holds the bad cells of all columns, in order of row."""
-    raw = {name: _column(schema, data, name) for name in schema.columns()}
+    names = data.schema.names
+    raw = {name: data.column(names.index(_known(schema, names, name))) for name in schema.columns()}
     parsed: dict[str, _Cells] = {}
     bad: dict[tuple[int, str], BadCell] = {}
     for feature in schema.features:
@@ -153,17 +154,14 @@ def _parse(schema: Schema, data: pa.RecordBatch) -> dict[str, _Cells]:
     return parsed
 
 
-def _column(schema: Schema, data: pa.RecordBatch, name: str) -> pa.Array:
-    at = data.schema.get_all_field_indices(name)
-    if len(at) == 1:
-        return data.column(at[0])
-    if at:
+def _known(schema: Schema, names: list[str], name: str) -> str:
+    """`name`, which must be there once among the `names` of the data."""
+    if names.count(name) == 1:
+        return name
+    if name in names:
         raise DataError("there are several columns of this name", column=name, fix="give each column its own name")
-    raise DataError(
-        f"there is no such column{nearest(name, data.schema.names)}",
-        column=name,
-        fix=f"the features need all of {', '.join(schema.columns())}",
-    )
+    fix = f"the features need all of {', '.join(schema.columns())}"
+    raise DataError(f"there is no such column{nearest(name, names)}", column=name, fix=fix)
 
 
 def _parse_feature(feature: Feature, raw: Mapping[str, pa.Array]) -> _Cells:

@@ -97,6 +97,6 @@ def _read_table(folder: Path, name: Any) -> pa.Table:
         table.validate(full=True)
     except FileNotFoundError:
         raise BundleError(f"{name}: no such file") from None
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise BundleError(f"{name}: is damaged: {str(error).splitlines()[0]}") from None
     return table

@@ -13,7 +13,7 @@ from clickwise.metrics.roc_auc import roc_auc_stderr
 from clickwise.registry import metrics
 
 DEFAULT = ("roc_auc", "log_loss", "normalized_entropy", "calibration", "ece", "gauc")
-"""What is measured unless told otherwise; `gauc` only where groups are given."""
+"""What is measured unless told otherwise; `gauc` only where groups are known."""
 SUMMED = ("log_loss", "normalized_entropy", "calibration")
 """Metrics that need only `LogisticSums`."""
 
@@ -97,8 +97,8 @@ class StreamingMetrics:
     def compute(self) -> dict[str, float]:
         """Each metric's value over all rows taken in so far; nan where it is not defined."""
         rows = self._rows()
-        names = (name for name in self._names if rows.group is not None or name not in self._optional)
-        return {name: self._value(name, rows) for name in names}
+        grouped = rows.group is not None and not (rows.group == self._missing_group).all()
+        return {name: self._value(name, rows) for name in self._names if grouped or name not in self._optional}
 
     def standard_errors(self) -> dict[str, float]:
         """Standard errors, where they are known: of `log_loss`, and of `roc_auc` when no weights are given."""

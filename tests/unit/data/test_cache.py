@@ -38,9 +38,9 @@ def test_an_entry_is_found_once_it_is_whole(tmp_path):
 
 def test_a_failed_build_leaves_nothing(tmp_path):
     cache = Cache(tmp_path / "c")
-    with pytest.raises(KeyboardInterrupt), cache.building(KEYS[0]) as folder:
-        (folder / "train.rows").write_bytes(b"half")
-        raise KeyboardInterrupt
+    building = cache.building(KEYS[0])
+    (building.__enter__() / "train.rows").write_bytes(b"half")
+    assert building.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None) in (None, False)
     assert list((tmp_path / "c").iterdir()) == []
 
 
@@ -51,13 +51,15 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     assert list((tmp_path / "c").iterdir()) == []
 
 
-@pytest.mark.parametrize("harm", ["cut", "delete", "no manifest", "not json"])
+@pytest.mark.parametrize("harm", ["cut", "grown", "delete", "no manifest", "not json"])
 def test_a_damaged_entry_is_forgotten(tmp_path, harm):
     cache = Cache(tmp_path)
     build(cache, KEYS[0])
     entry = tmp_path / KEYS[0]
     if harm == "cut":
         (entry / "train.rows").write_bytes(b"x" * 999)
+    elif harm == "grown":
+        (entry / "train.rows").write_bytes(b"x" * 1001)
     elif harm == "delete":
         (entry / "features" / "f.json").unlink()
     elif harm == "no manifest":

@@ -42,6 +42,12 @@ def test_values_stay_and_the_type_becomes_plain(array, kind):
         assert comparable(piece.data["x"].to_pylist()) == comparable(given.to_pylist())
 
 
+def test_a_row_that_is_bad_twice_is_told_once_by_its_first_column():
+    both = pa.RecordBatch.from_pydict({"a": [b"\xff", b"x"], "b": [b"\xfe", b"\xfd"]})
+    piece = plain_piece(both, np.array([1, 2]))
+    assert [(bad.row, bad.column) for bad in piece.bad] == [(1, "a"), (2, "b")] and len(piece.row) == 0
+
+
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view(), pa.list_(pa.binary())])
 def test_rows_that_are_not_utf8_are_found_wherever_they_are(kind):
     values = [b"x%d" % i for i in range(100)]

@@ -38,7 +38,6 @@ def test_every_pass_sees_the_same_rows(tmp_path):
         "SELECT nope FROM range(3)",
         "SELECT 'x'::INT + i FROM range(3) t(i)",
         "CREATE TABLE t(i INT)",
-        "SELECT * FROM DataConfig",
         "",
     ],
 )
@@ -47,6 +46,11 @@ def test_a_mistake_in_a_query_is_one_line_and_leaves_nothing(tmp_path, sql):
         open_source(f"duckdb:{sql}", DataConfig(cache_dir=str(tmp_path)))
     assert "\n" not in str(caught.value) and str(caught.value).startswith("duckdb:")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_name_in_a_query_is_never_a_variable_of_the_program():
+    with pytest.raises(DataError, match="Table with name settings does not exist"):
+        open_source("duckdb:SELECT * FROM settings")
 
 
 def test_a_relation_of_duckdb_is_a_stream(tmp_path):

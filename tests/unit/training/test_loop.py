@@ -16,6 +16,7 @@ from clickwise.models import FM, LR, DeepFM, build_model
 from clickwise.optim import SGD, Adagrad, Adam
 from clickwise.progress import Progress
 from clickwise.training import TrainingConfig, train_model
+from clickwise.training.interrupt import interruptible
 from clickwise.training.state import epoch_seed
 from model_inputs import SPECS, InMemoryRows, make_batch, take
 
@@ -294,3 +295,45 @@ def test_a_half_written_checkpoint_is_passed_over_and_removed(tmp_path):
 def test_nothing_is_left_in_the_scratch_folder(tmp_path):
     train_model(model(), TRAIN, VALID, dataclasses.replace(CONFIG, epochs=1), scratch=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+class Spied(InMemoryRows):
+    """Remembers the seeds it was asked for."""
+
+    def __init__(self, batch) -> None:
+        super().__init__(batch)
+        self.seeds: list[int | None] = []
+
+    def batches(self, batch_size, seed, start=0):
+        self.seeds.append(seed)
+        return super().batches(batch_size, seed, start)
+
+
+def test_every_epoch_has_an_order_of_its_own_and_validation_none():
+    train, valid = Spied(TRAIN.batch), Spied(VALID.batch)
+    train_model(model(LR.Config()), train, valid, dataclasses.replace(CONFIG, validate_every=0))
+    assert train.seeds == [epoch_seed(CONFIG.seed, epoch) for epoch in range(4)]
+    assert valid.seeds == [None] * 4
+
+
+def test_a_model_handed_over_in_evaluation_mode_is_trained_all_the_same():
+    one, other = model(), model().eval()
+    train_model(one, TRAIN, VALID, CONFIG)
+    train_model(other, TRAIN, VALID, CONFIG)
+    assert same_weights(one, other)
+
+
+def test_gradients_are_clipped():
+    config = dataclasses.replace(CONFIG, epochs=1, optimizer=SGD.Config(), embedding_optimizer=SGD.Config())
+    trained, start = model(FM.Config()), model(FM.Config())
+    train_model(trained, TRAIN, None, dataclasses.replace(config, clip_grad_norm=1e-9, embedding_l2=0.0))
+    for name, tensor in trained.state_dict().items():
+        torch.testing.assert_close(tensor, start.state_dict()[name], rtol=0, atol=1e-8)
+
+
+def test_the_first_ctrl_c_asks_and_the_second_interrupts():
+    with interruptible() as interrupt:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupt.requested
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
