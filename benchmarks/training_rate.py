@@ -85,6 +85,10 @@ class PlainDeepFM(nn.Module):
         for i, o in pairwise(widths):
             layers += [nn.Linear(i, o), nn.ReLU()]
         self.mlp = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+        for layer in self.mlp:
+            if isinstance(layer, nn.Linear):  # as clickwise starts, so that the losses can be compared
+                nn.init.xavier_normal_(layer.weight)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, batch: Batch) -> Tensor:
         v = self.embedding(batch.sparse)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import torch
 
 from clickwise import bundle as bundles
 from clickwise._version import __version__
@@ -39,9 +38,10 @@ from clickwise.data.write import table_writer
 from clickwise.errors import ConfigError, DataError
 from clickwise.evaluation import EvaluationReport, ScoredBlock, evaluate_blocks
 from clickwise.features.infer import infer_schema
+from clickwise.metrics import probability
+from clickwise.models import Ranker, build_model
 from clickwise.progress import Progress
 from clickwise.progress_bar import default_progress
-from clickwise.registry import models
 from clickwise.run_config import RunConfig, run_config
 from clickwise.schema import Schema
 from clickwise.summaries import BundleSummary, PredictionSummary, TrainingSummary
@@ -103,12 +103,14 @@ def train(
     source = open_source(data, run.data, progress)
     resolved = _resolve_schema(source, run, progress)
     valid_source = None if valid is None else open_source(valid, run.data, progress)
-    prepared = prepare(source, resolved, run.data, valid=valid_source, progress=progress)
+    reading = run.data
+    if out is not None and reading.quarantine is None:
+        reading = replace(reading, quarantine=f"{out}.quarantine.jsonl")
+    prepared = prepare(source, resolved, reading, valid=valid_source, progress=progress)
     if prepared.valid is None:
         progress.warn("no validation rows: the last weights are kept and nothing is measured")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run.training.seed)
-        ranker = models.get(models.name_of(run.model))(run.model, prepared.pipeline.inputs)
+    counts = prepared.summary.parts["train"]
+    ranker = build_model(run.model, prepared.pipeline.inputs, run.training.seed, counts.positives / counts.rows)
     checkpoint = _checkpoint_folder(run, resolved, (source, valid_source))
     result = train_model(ranker, prepared.train, prepared.valid, run.training, progress, checkpoint=checkpoint)
     bundle = Bundle(prepared.pipeline, ranker, _provenance(source, run, prepared, ranker, result))
@@ -203,9 +205,9 @@ def predict(
         sieve = Sieve(quarantine)
         for block in _counted(source, None, sieve, "predict", progress):
             _, kept, logit = sieve.read(block, lambda b: bundle.score(b.data))
-            probability = bundles.probability(logit)
-            write(pa.RecordBatch.from_arrays([*kept.data.columns, pa.array(probability)], schema=layout))
-            rows, total = rows + len(kept), total + float(probability.sum())
+            prob = probability(logit)
+            write(pa.RecordBatch.from_arrays([*kept.data.columns, pa.array(prob)], schema=layout))
+            rows, total = rows + len(kept), total + float(prob.sum())
         sieve.check(config.max_bad_fraction)
     return PredictionSummary(
         out=out,
@@ -260,7 +262,7 @@ def _resolve_schema(source: Source, run: RunConfig, progress: Progress) -> Schem
         raise DataError("has no rows", file=source.name)
     sample = pa.Table.from_batches(blocks).slice(0, run.data.sample_rows)
     hints = PRESETS[run.data.format].schema if run.data.format in PRESETS else None
-    inferred = infer_schema(sample, declared=run.schema, hints=hints)
+    inferred = infer_schema(sample, declared=run.schema, hints=hints, rows=source.estimated_rows())
     progress.note(inferred.table())
     for warning in inferred.warnings:
         progress.warn(warning)
@@ -304,7 +306,7 @@ def _reading_config(bundle: Bundle, settings: Sequence[str]) -> DataConfig:
 
 
 def _provenance(
-    source: Source, run: RunConfig, prepared: Prepared, ranker: torch.nn.Module, result: TrainingResult
+    source: Source, run: RunConfig, prepared: Prepared, ranker: Ranker, result: TrainingResult
 ) -> Provenance:
     summary = prepared.summary
     held_out = {"valid": prepared.valid, "test": prepared.test}
@@ -337,7 +339,7 @@ def _provenance(
     )
 
 
-def _part_metrics(ranker: Any, part: EncodedPart) -> dict[str, Any]:
+def _part_metrics(ranker: Ranker, part: EncodedPart) -> dict[str, Any]:
     blocks = (
         ScoredBlock(bundles.batch_logits(ranker, batch), label, weight if part.weighted else None, group, None)
         for batch, label, weight, group in part.scored_batches(_VALIDATION_BATCH)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from clickwise.evaluation.table import number, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,29 +124,14 @@ class BundleSummary:
 def metrics_table(metrics: Mapping[str, Mapping[str, float | None]]) -> list[str]:
     """Lines of a table: one row a metric, one column a part of the data."""
     names = dict.fromkeys(name for part in metrics.values() for name, value in part.items() if value is not None)
-    header = ["metric", *metrics]
-    rows = [[name, *(_number(part.get(name)) for part in metrics.values())] for name in names]
-    return columns([header, *rows], right=range(1, len(header)))
-
-
-def columns(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> list[str]:
-    """Rows of cells as aligned lines; `right` are the columns aligned to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    flush = set(right)
-    lines = []
-    for row in rows:
-        cells = (c.rjust(w) if i in flush else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-        lines.append("  " + "  ".join(cells).rstrip())
-    return lines
+    rows = [[name, *(number(part.get(name), 5) for part in metrics.values())] for name in names]
+    return table(["metric", *metrics], rows)
 
 
 def aligned(pairs: Sequence[tuple[str, str]]) -> list[str]:
     """Names and values as two aligned columns."""
-    return columns([list(pair) for pair in pairs]) if pairs else []
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None or math.isnan(value) else f"{value:.5f}"
+    width = max((len(name) for name, _ in pairs), default=0)
+    return [f"  {name:<{width}}  {value}" for name, value in pairs]
 
 
 def _data_rows(data: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -173,11 +159,12 @@ def _training_rows(training: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _features_table(features: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, Any]) -> list[str]:
     fields = {field["name"]: field for field in inputs["fields"]}
-    rows = [["feature", "column", "transform", "ids", "slots", "options"]]
+    header = ["feature", "column", "transform", "ids", "slots", "options"]
+    rows = []
     for name, entry in features.items():
         field = fields.get(name)
         ids, slots = (f"{field['num_ids']:,}", str(field["length"])) if field else ("number", "-")
         hidden = {"transform", "column", *(["pooling"] if slots == "1" else [])}
         options = ", ".join(f"{key}={value}" for key, value in entry.items() if key not in hidden)
         rows.append([name, entry["column"], entry["transform"], ids, slots, options])
-    return columns(rows, right=[3, 4])
+    return table(header, rows, left=(0, 1, 2, 5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,16 @@ def test_config_errors_name_the_key(name):
         if field.name in bad:
             with pytest.raises(Exception, match=f"^{field.name}: got"):
                 config_class(**{field.name: bad[field.name]})
+
+
+@pytest.mark.parametrize("name", models)
+def test_training_starts_from_the_base_rate(name: str) -> None:
+    config = models.get(name).Config()
+    spec = next(iter(SPECS.values()))
+    model = build_model(config, spec, 1, base_rate=0.03)
+    assert model.output_bias.item() == pytest.approx(math.log(0.03 / 0.97))
+    other = build_model(config, spec, 1)
+    batch = make_batch(spec, 64)
+    with torch.no_grad():
+        shift = model.eval()(batch) - other.eval()(batch)
+    torch.testing.assert_close(shift, torch.full_like(shift, math.log(0.03 / 0.97)))

@@ -77,6 +77,9 @@ def test_bucket_merges_equal_boundaries() -> None:
     bucket = fitted("bucket", [0] * 70 + list(range(1, 31)), num_buckets=10)
     # cuts of 100 ordered values at positions 10, 20, ... 90: six times 0 (the smallest: no cut), then 1, 11, 21
     assert ids(bucket, [0, 1, 10, 11, 20, 21, 30]) == [2, 3, 3, 4, 4, 5, 5]
+    middle = fitted("bucket", [*range(-10, 0), *[0] * 80, *range(1, 11)], num_buckets=10)  # cuts: eight times 0, then 1
+    assert ids(middle, [-10, -1, 0, 1, 10]) == [2, 2, 3, 4, 4]
+    assert middle.field.num_ids == 2 + 3
 
 
 def test_bucket_at_given_boundaries() -> None:

@@ -22,7 +22,8 @@ def test_a_name_is_taken_once_and_errors_name_the_nearest() -> None:
     assert list(registry) == ["first"]
     with pytest.raises(ConfigError, match="twice"):
         registry.register("first")(First)
-    with pytest.raises(ConfigError, match=r"x\.name: unknown thing 'frist' \(did you mean 'first'\?\); known are first"):
+    said = r"x\.name: unknown thing 'frist' \(did you mean 'first'\?\); known are first"
+    with pytest.raises(ConfigError, match=said):
         registry.get("frist", "x.name")
     with pytest.raises(ConfigError, match="not a registered thing"):
         registry.name_of(int)

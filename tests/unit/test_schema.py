@@ -16,7 +16,7 @@ def test_fields_are_packed_into_one_table_after_the_padding_row() -> None:
         dense=("price",),
     )
     assert inputs.offsets() == [1, 11, 16]
-    assert PADDING_ROW < inputs.offsets()[0]
+    assert inputs.offsets()[0] > PADDING_ROW
     assert (inputs.num_rows, inputs.num_slots, inputs.num_vectors, inputs.num_dense) == (20, 6, 4, 1)
     assert [s for _, s in inputs.slots()] == [slice(0, 1), slice(1, 4), slice(4, 6)]
 

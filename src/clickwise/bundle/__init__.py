@@ -1,5 +1,5 @@
 """The one saved artefact: manifest, weights, fitted features."""
 
-from clickwise.bundle.bundle import Bundle, Provenance, batch_logits, check_out, load, probability
+from clickwise.bundle.bundle import Bundle, Provenance, batch_logits, check_out, load
 
-__all__ = ["Bundle", "Provenance", "batch_logits", "check_out", "load", "probability"]
+__all__ = ["Bundle", "Provenance", "batch_logits", "check_out", "load"]

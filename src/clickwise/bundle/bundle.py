@@ -25,6 +25,7 @@ from clickwise.features.pipeline import FeaturePipeline
 from clickwise.features.schema_data import schema_to_data
 from clickwise.features.schema_file import schema_to_toml
 from clickwise.features.transform import BadCells
+from clickwise.metrics import probability
 from clickwise.models import Ranker
 from clickwise.registry import models
 from clickwise.schema import InputSpec, Schema
@@ -192,11 +193,6 @@ def batch_logits(model: Ranker, batch: Batch) -> np.ndarray:
     model.eval()
     with torch.inference_mode():
         return model(batch).numpy()
-
-
-def probability(logit: np.ndarray) -> np.ndarray:
-    """The sigmoid, written once, at the edge: logits [n] to probabilities [n] float64."""
-    return 1.0 / (1.0 + np.exp(-logit.astype(np.float64)))
 
 
 def _build_model(folder: Path, entry: Any, inputs: InputSpec) -> Ranker:

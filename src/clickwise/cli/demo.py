@@ -40,16 +40,16 @@ def demo(
 
 def _three_rows(bundle: Path, data: Path) -> str:
     from clickwise import pipeline
-    from clickwise.summaries import columns
+    from clickwise.evaluation.table import table
 
     model = pipeline.load(bundle)
     shown = ("user_id", "site_id", "ad_id", "position")
-    table = [[*shown, "probability", "true probability", "click"]]
+    rows = []
     for row in pipeline.first_rows(data, 3):
         probability = model.predict([row])[0]
         truth, click = row["true_probability"], row["click"]
-        table.append([*(str(row[name]) for name in shown), f"{probability:.4f}", f"{truth:.4f}", str(click)])
-    return "\n".join(columns(table, right=(4, 5, 6)))
+        rows.append([*(str(row[name]) for name in shown), f"{probability:.4f}", f"{truth:.4f}", str(click)])
+    return "\n".join(table([*shown, "probability", "true probability", "click"], rows, left=(0, 1, 2)))
 
 
 def _what_next(bundle: Path, data: Path) -> str:

@@ -12,7 +12,7 @@ from clickwise.schema import Schema
 TRAIN, VALID, TEST = 0, 1, 2
 PART_NAMES = ("train", "valid", "test")
 
-MAX_BINS = 1 << 20
+MAX_BINS = 1 << 18
 """Distinct times that are counted exactly; more are counted in wider and wider bins."""
 
 
@@ -116,11 +116,22 @@ class TimeHistogram:
         self.shift = 0
         self.bins = np.empty(0, np.int64)
         self.counts = np.empty(0, np.int64)
+        self._pending: list[np.ndarray] = []
+        self._num_pending = 0
 
     def update(self, times: np.ndarray) -> None:
         """Count more times, int64 microseconds [n]."""
-        bins, counts = np.unique(times >> self.shift, return_counts=True)
-        self._merge(np.concatenate([self.bins, bins]), np.concatenate([self.counts, counts]))
+        self._pending.append(times)
+        self._num_pending += len(times)
+        if self._num_pending >= self.max_bins:  # sorting few rows into many bins one block at a time would be slow
+            self.fold()
+
+    def fold(self) -> None:
+        """Take what is pending into the bins."""
+        if self._pending:
+            bins, counts = np.unique(np.concatenate(self._pending) >> self.shift, return_counts=True)
+            self._pending, self._num_pending = [], 0
+            self._merge(np.concatenate([self.bins, bins]), np.concatenate([self.counts, counts]))
         while len(self.bins) > self.max_bins:
             self.shift += 1
             self._merge(self.bins >> 1, self.counts)
@@ -131,6 +142,7 @@ class TimeHistogram:
 
     def split(self, column: str, valid_fraction: float, test_fraction: float) -> TimeSplit | None:
         """Thresholds whose shares of the rows come nearest to the fractions; None when there are too few times."""
+        self.fold()
         wanted = (valid_fraction > 0) + (test_fraction > 0)
         if len(self.bins) < wanted + 1:
             return None

@@ -38,7 +38,7 @@ def table_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.RecordB
         with (
             whole_file(path) as temporary,
             pa.output_stream(temporary, compression=compression) as sink,
-            pyarrow.csv.CSVWriter(sink, flat) as writer,
+            pyarrow.csv.CSVWriter(sink, flat, write_options=pyarrow.csv.WriteOptions(quoting_style="needed")) as writer,
         ):
             yield lambda batch: writer.write_batch(_flattened(batch, flat))
     else:

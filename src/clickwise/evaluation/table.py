@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of aligned cells, the first column to the left, the others to the right; empty columns are left out.
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> list[str]:
+    """Lines of aligned cells, the columns `left` to the left, the others to the right; empty columns are left out.
 
     >>> print("\\n".join(table(["metric", "value", "+-"], [["roc_auc", "0.75", ""], ["ece", "0.001", ""]])))
     metric   value
@@ -18,7 +18,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     cells = [[row[i] for i in shown] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(shown))]
     return [
-        "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  ".join(c.ljust(w) if i in left else c.rjust(w) for i, c, w in zip(shown, row, widths, strict=True)).rstrip()
         for row in cells
     ]
 

@@ -46,6 +46,12 @@ class MLP(nn.Module):
         self.out = None if out_dim is None else _linear(widths[-1], out_dim)
         self.dropout = dropout
 
+    @property
+    def out_bias(self) -> nn.Parameter:
+        """The bias of the last layer; there must be one without activation."""
+        assert self.out is not None
+        return self.out.bias
+
     def forward(self, x: Tensor) -> Tensor:
         for i, layer in enumerate(self.hidden):
             x = layer(x)

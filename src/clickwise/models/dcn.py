@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clickwise.batch import Batch
 from clickwise.layers import MLP, CrossV1, Embedding, flat_input
@@ -46,6 +46,10 @@ class DCN(Ranker):
         self.cross = CrossV1(dim, config.num_cross_layers)
         self.deep = MLP(dim, config.hidden_dims, dropout=config.dropout, batch_norm=config.batch_norm)
         self.out = MLP(dim + config.hidden_dims[-1], (), out_dim=1)
+
+    @property
+    def output_bias(self) -> nn.Parameter:
+        return self.out.out_bias
 
     def forward(self, batch: Batch) -> Tensor:
         x0 = flat_input(self.embedding(batch), batch.dense)  # [B, d]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clickwise.batch import Batch
 from clickwise.config import require
@@ -53,6 +53,10 @@ class DCNv2(Ranker):
         self.deep = MLP(dim, config.hidden_dims, dropout=config.dropout, batch_norm=config.batch_norm)
         self.stacked = config.structure == "stacked"
         self.out = MLP(config.hidden_dims[-1] + (0 if self.stacked else dim), (), out_dim=1)
+
+    @property
+    def output_bias(self) -> nn.Parameter:
+        return self.out.out_bias
 
     def forward(self, batch: Batch) -> Tensor:
         x0 = flat_input(self.embedding(batch), batch.dense)  # [B, d]

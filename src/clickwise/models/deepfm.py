@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from clickwise.batch import Batch
 from clickwise.layers import MLP, Embedding, FMInteraction, Linear, flat_input
@@ -44,6 +44,10 @@ class DeepFM(Ranker):
         self.fm = FMInteraction()
         in_dim = inputs.num_vectors * config.embedding_dim + inputs.num_dense
         self.mlp = MLP(in_dim, config.hidden_dims, dropout=config.dropout, batch_norm=config.batch_norm, out_dim=1)
+
+    @property
+    def output_bias(self) -> nn.Parameter:
+        return self.linear.bias
 
     def forward(self, batch: Batch) -> Tensor:
         v = self.embedding(batch)  # [B, F, D]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from clickwise.batch import Batch
 from clickwise.layers import MLP, Embedding, flat_input
@@ -39,6 +39,10 @@ class DNN(Ranker):
         self.embedding = Embedding(inputs, config.embedding_dim)
         in_dim = inputs.num_vectors * config.embedding_dim + inputs.num_dense
         self.mlp = MLP(in_dim, config.hidden_dims, dropout=config.dropout, batch_norm=config.batch_norm, out_dim=1)
+
+    @property
+    def output_bias(self) -> nn.Parameter:
+        return self.mlp.out_bias
 
     def forward(self, batch: Batch) -> Tensor:
         return self.mlp(flat_input(self.embedding(batch), batch.dense)).squeeze(1)

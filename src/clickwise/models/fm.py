@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from clickwise.batch import Batch
 from clickwise.layers import Embedding, FMInteraction, Linear
@@ -38,6 +38,10 @@ class FM(Ranker):
         self.linear = Linear(inputs)
         self.embedding = Embedding(inputs, config.embedding_dim)
         self.interaction = FMInteraction()
+
+    @property
+    def output_bias(self) -> nn.Parameter:
+        return self.linear.bias
 
     def forward(self, batch: Batch) -> Tensor:
         return self.linear(batch) + self.interaction(self.embedding(batch))

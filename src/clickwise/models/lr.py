@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from clickwise.batch import Batch
 from clickwise.layers import Linear
@@ -27,6 +27,10 @@ class LR(Ranker):
     def __init__(self, config: Config, inputs: InputSpec) -> None:
         super().__init__(config, inputs)
         self.linear = Linear(inputs)
+
+    @property
+    def output_bias(self) -> nn.Parameter:
+        return self.linear.bias
 
     def forward(self, batch: Batch) -> Tensor:
         return self.linear(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
@@ -33,14 +34,23 @@ class Ranker(nn.Module, ABC):
     def forward(self, batch: Batch) -> Tensor:
         """Logits [B]."""
 
+    @property
+    def output_bias(self) -> nn.Parameter | None:
+        """The bias that is added last, of one element, so that training can start from the base rate; None: none."""
+        return None
+
     def tables(self) -> dict[str, EmbeddingTable]:
         """The embedding tables by the names of their weights in `state_dict`."""
         found = ((name, module) for name, module in self.named_modules() if isinstance(module, EmbeddingTable))
         return {f"{name}.weight": table for name, table in found}
 
 
-def build_model(config: Any, inputs: InputSpec, seed: int) -> Ranker:
+def build_model(config: Any, inputs: InputSpec, seed: int, base_rate: float | None = None) -> Ranker:
     """The model whose `Config` this is. Same seed, same initial weights; torch's global state is left as it was.
+
+    Args:
+        base_rate: share of clicks, in (0, 1): the output bias starts at its log odds, so that no step is spent on
+            learning that clicks are rare. None starts at zero.
 
     Raises:
         ConfigError: `config` belongs to no registered model.
@@ -48,4 +58,7 @@ def build_model(config: Any, inputs: InputSpec, seed: int) -> Ranker:
     model_class: type[Ranker] = models.get(models.name_of(config))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return model_class(config, inputs)
+        model = model_class(config, inputs)
+    if base_rate is not None and model.output_bias is not None:
+        nn.init.constant_(model.output_bias, math.log(base_rate / (1.0 - base_rate)))
+    return model

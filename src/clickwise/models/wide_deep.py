@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from clickwise.batch import Batch
 from clickwise.layers import MLP, Embedding, Linear, flat_input
@@ -43,6 +43,10 @@ class WideDeep(Ranker):
         self.embedding = Embedding(inputs, config.embedding_dim)
         in_dim = inputs.num_vectors * config.embedding_dim + inputs.num_dense
         self.deep = MLP(in_dim, config.hidden_dims, dropout=config.dropout, batch_norm=config.batch_norm, out_dim=1)
+
+    @property
+    def output_bias(self) -> nn.Parameter:
+        return self.wide.bias
 
     def forward(self, batch: Batch) -> Tensor:
         deep = self.deep(flat_input(self.embedding(batch), batch.dense))  # [B, 1]

@@ -165,7 +165,8 @@ def test_a_mistake_is_one_line_and_leaves_nothing(clickwise, tmp_path: Path, cas
         assert word in last
     assert "Traceback" not in errors
     assert not out.exists()
-    assert not out.parent.exists() or not list(out.parent.iterdir())
+    left = [p.name for p in out.parent.iterdir()] if out.parent.exists() else []
+    assert left in ([], ["m.quarantine.jsonl"]), "nothing half-written; a whole list of the bad rows may stay"
 
 
 def test_a_few_bad_rows_go_to_quarantine_and_are_counted(clickwise, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -14,6 +14,7 @@ def histogram(times, max_bins=1 << 20, chunk=None):
     counted = TimeHistogram(max_bins)
     for start in range(0, len(times), chunk or len(times)):
         counted.update(times[start : start + (chunk or len(times))])
+    counted.fold()
     return counted
 
 

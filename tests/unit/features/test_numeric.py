@@ -44,6 +44,9 @@ def test_text_that_is_no_number_is_a_bad_cell(text: str) -> None:
     with pytest.raises(BadCells) as caught:
         to_numbers(pa.array(["1", None, text, "", " 2", text]))
     assert [tuple(c) for c in caught.value.cells] == [(i, "", text, "is not a number") for i in (2, 5)]
+    with pytest.raises(BadCells) as caught:
+        to_numbers(pa.array([None, "1", text]))
+    assert [c.position for c in caught.value.cells] == [2]
 
 
 def test_bytes_that_are_no_text_are_bad_cells() -> None:

@@ -54,6 +54,8 @@ def test_tokens_of_every_type(column: pa.Array, wanted: list[Any]) -> None:
 def test_a_dictionary_with_nulls_and_more_values_than_rows() -> None:
     wide = pa.DictionaryArray.from_arrays(pa.array([2, 1]), pa.array(["a", None, "c", "d"]))
     assert to_tokens(wide).to_pylist() == ["c", None]
+    holed = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 0]), pa.array([3, None]))
+    assert to_tokens(holed).to_pylist() == ["3", None, None, "3"]
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
