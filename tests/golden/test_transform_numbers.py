@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import clickwise.features  # noqa: F401  registers the transforms
 from clickwise.registry import transforms
 
 

@@ -44,7 +44,7 @@ def to_numbers(column: pa.Array) -> pa.DoubleArray:
         raise DataError(f"has type {kind}, which is not a number", fix="use another transform, or leave the column out")
     values = numbers.to_numpy(zero_copy_only=False)
     finite = np.isfinite(values)
-    if finite.all():
+    if np.count_nonzero(finite) == len(numbers) - numbers.null_count:
         return numbers
     return pa.array(values, pa.float64(), mask=~finite)
 

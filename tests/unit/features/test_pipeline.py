@@ -74,11 +74,11 @@ def test_encode_gives_table_rows_dense_numbers_and_weights() -> None:
 
 def test_all_bad_cells_come_at_once_and_nothing_is_taken_in() -> None:
     good = batch()
-    bad = batch(x=["1", "two", "", "6"], a=["p", "q", "p" * 5000, None], w=["1|.5", "", "", "3|2"])
+    bad = batch(x=["1", "2", "two", "6"], a=["p", "p" * 5000, "p", None], w=["1|.5", "", "", "3|2"])
     fit = FeaturePipeline.fitting(SCHEMA, types(bad))
     with pytest.raises(BadCells) as caught:
         fit.update(bad)
-    wanted = [(1, "x", "two"), (2, "a", "p" * 200), (3, "w", "3|2")]
+    wanted = [(1, "a", "p" * 200), (2, "x", "two"), (3, "w", "3|2")]
     assert [(c.position, c.column, c.value) for c in caught.value.cells] == wanted
     assert caught.value.cells[2].problem == "has not as many weights as 'tags' has values"
     fit.update(good)

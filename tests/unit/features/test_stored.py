@@ -59,6 +59,17 @@ def _truncate(folder: Path) -> None:
     table.write_bytes(table.read_bytes()[:-40])
 
 
+def _no_text(folder: Path) -> None:
+    path = folder / "000.arrow"
+    table = pa.ipc.open_file(path).read_all()
+    bytes_marked_as_text = pa.Array.from_buffers(
+        pa.large_string(), 2, pa.array([b"a", b"\xff"], pa.large_binary()).buffers()
+    )
+    path.unlink()
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table.set_column(0, "token", bytes_marked_as_text))
+
+
 BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no file": (lambda f: (f / "pipeline.json").unlink(), "no such file"),
     "no JSON": (lambda f: (f / "pipeline.json").write_text("{"), "is not JSON"),
@@ -77,6 +88,7 @@ BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "table not text": (_json(lambda d: d["states"]["a"].update(table=3)), "not the name of an Arrow"),
     "no table": (lambda f: (f / "000.arrow").unlink(), "000.arrow: no such file"),
     "cut table": (_truncate, "000.arrow: is damaged"),
+    "token that is no text": (_no_text, "000.arrow: is damaged"),
     "empty table": (lambda f: (f / "000.arrow").write_bytes(b""), "000.arrow: is damaged"),
 }
 

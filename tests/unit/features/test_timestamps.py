@@ -70,6 +70,7 @@ def test_times_of_every_kind(column: pa.Array, format: str | None, wanted: list[
         ([14_102_100, 5], None, [0]),
         (["14102100", "14139900", "x"], "%y%m%d%H", [1, 2]),
         (["03/01/2020", "03/01/2020 x"], "%d/%m/%Y", [1]),
+        (["2014-01-02", "14-01-02"], "%Y-%m-%d", [1]),  # the C library takes the second for the year 14
     ],
 )
 def test_a_cell_that_is_no_time_is_a_bad_cell(values: list[Any], format: str | None, bad: list[int]) -> None:

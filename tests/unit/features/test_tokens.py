@@ -56,6 +56,12 @@ def test_a_dictionary_with_nulls_and_more_values_than_rows() -> None:
     assert to_tokens(wide).to_pylist() == ["c", None]
     holed = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 0]), pa.array([3, None]))
     assert to_tokens(holed).to_pylist() == ["3", None, None, "3"]
+    _, offsets, data = pa.array(["a", "b"]).buffers()
+    spanning = pa.Array.from_buffers(
+        pa.string(), 2, [pa.py_buffer(b"\x01"), offsets, data]
+    )  # "b" is null, yet has bytes
+    column = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), spanning)
+    assert to_tokens(column).indices.to_pylist() == [0, None, 0]
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
