@@ -263,7 +263,8 @@ def _resolve_schema(source: Source, run: RunConfig, progress: Progress) -> Schem
     sample = pa.Table.from_batches(blocks).slice(0, run.data.sample_rows)
     hints = PRESETS[run.data.format].schema if run.data.format in PRESETS else None
     inferred = infer_schema(sample, declared=run.schema, hints=hints, rows=source.estimated_rows())
-    progress.note(inferred.table())
+    if not run.schema.get("features"):
+        progress.note(inferred.table())
     for warning in inferred.warnings:
         progress.warn(warning)
     return inferred.schema

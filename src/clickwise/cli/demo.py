@@ -27,12 +27,15 @@ def demo(
     today, tomorrow = out / "today.parquet", out / "tomorrow.parquet"
     pipeline.simulate(today, rows=rows, progress=progress)
     pipeline.simulate(tomorrow, rows=max(rows // 5, 1), day=1, progress=progress)
-    reports = {}
+    reports, schema = {}, None
     for model, epochs in EPOCHS.items():
         progress.note(f"\n{model}")
         folder = out / model
         settings = [*SETTINGS, f"training.epochs={epochs}", *(() if model in ("lr", "fm") else DEEP_SETTINGS)]
-        pipeline.train(today, label="click", model=model, out=folder, settings=settings, progress=progress)
+        bundle = pipeline.train(
+            today, label="click", model=model, out=folder, schema=schema, settings=settings, progress=progress
+        )
+        schema = bundle.schema  # inferred once, then the same for all
         reports[model] = pipeline.evaluate(folder, tomorrow, progress=progress)
     best = out / max(reports, key=lambda name: -reports[name].metrics["log_loss"])
     typer.echo(f"\nMeasured on the next day ({tomorrow}), which no model has seen:\n")

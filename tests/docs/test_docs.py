@@ -1,0 +1,96 @@
+"""What the README and the docs say, runs; every verb and flag is documented; links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import tomllib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+import typer
+
+from clickwise.cli import app, main
+from clickwise.data.simulator import SimulatorConfig, write_simulation
+from clickwise.run_config import run_config
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CONTRIBUTING.md"]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the documents speak of."""
+    small = {"num_users": 300, "num_ads": 40}
+    write_simulation(SimulatorConfig(rows=3000, **small), tmp_path / "clicks.parquet")
+    write_simulation(SimulatorConfig(rows=2000, start_day=1, **small), tmp_path / "tomorrow.parquet")
+    rows = pq.read_table(tmp_path / "tomorrow.parquet").slice(0, 20).drop_columns(["click", "true_probability"])
+    interests = pa.array(["|".join(cell) for cell in rows["interests"].to_pylist()])
+    rows = rows.set_column(rows.schema.get_field_index("interests"), "interests", interests)
+    pa.csv.write_csv(rows, tmp_path / "new.csv")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails with `SystemExit` when the command does."""
+    monkeypatch.setattr(sys, "argv", words)
+    main()
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "sh")], ids=lambda p: p.name)
+def test_commands_run(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = 0
+    for block in blocks(page, "sh"):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["clickwise"]:
+                run_command(words, monkeypatch)
+                ran += 1
+    assert ran
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.name)
+def test_python_runs(page: Path, desk: Path) -> None:
+    for block in blocks(page, "python"):
+        exec(compile(block, page.name, "exec"), {})
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "toml")], ids=lambda p: p.name)
+def test_config_files_are_valid(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for block in blocks(page, "toml"):
+        assert run_config(tomllib.loads(block))
+        (desk / "config.toml").write_text(block)
+        words = "clickwise train clicks.parquet --config config.toml --out runs/c --set training.epochs=1"
+        run_command(words.split(), monkeypatch)
+
+
+def test_every_verb_and_flag_is_documented() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## `clickwise (\w+).*?\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        assert name in sections, f"docs/cli.md has no section for {name}"
+        for param in command.params:
+            for flag in (f for f in param.opts if f.startswith("--") and f != "--help"):
+                assert f"`{flag}`" in sections[name], f"docs/cli.md does not say what {name} {flag} is"
+    assert set(sections) == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_readme_begins_with_the_two_commands() -> None:
+    first_screen = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:30])
+    assert "make demo" in first_screen
+    assert "make test" in first_screen
