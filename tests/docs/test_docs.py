@@ -41,9 +41,10 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails with `SystemExit` when the command does."""
     monkeypatch.setattr(sys, "argv", words)
-    main()
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code, words
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "sh")], ids=lambda p: p.name)
