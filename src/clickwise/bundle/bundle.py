@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import safetensors
-import safetensors.torch
 import torch
 
 from clickwise.atomic import whole_folder
 from clickwise.batch import Batch
 from clickwise.bundle import files
+from clickwise.bundle.tensors import save_tensors
 from clickwise.config import build, to_data
 from clickwise.data.frames import rows_to_batch
 from clickwise.errors import BundleError, ConfigError, DataError
@@ -128,15 +128,12 @@ class Bundle:
         with whole_folder(Path(folder)) as new:
             (new / files.FEATURES).mkdir()
             self.pipeline.save(new / files.FEATURES)
-            safetensors.torch.save_file(self._tensors(), new / files.WEIGHTS)
+            save_tensors(self.model.state_dict(), new / files.WEIGHTS)
             (new / files.SCHEMA).write_text(schema_to_toml(self.schema), encoding="utf-8")
             (new / files.CONFIG).write_text(self.provenance.config, encoding="utf-8")
             lines = (json.dumps(entry, ensure_ascii=False) + "\n" for entry in self.provenance.history)
             (new / files.HISTORY).write_text("".join(lines), encoding="utf-8")
             files.seal(new, self._manifest())
-
-    def _tensors(self) -> dict[str, torch.Tensor]:
-        return {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
 
     def _manifest(self) -> dict[str, Any]:
         made = self.provenance

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from clickwise.atomic import whole_file
-from clickwise.training.tensors import load_into, save_tensors
+from clickwise.bundle.tensors import load_into, save_tensors
 
 
 class BestWeights:

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from clickwise.atomic import whole_folder
+from clickwise.bundle.tensors import load_into, save_tensors
 from clickwise.errors import ClickwiseError, ConfigError
 from clickwise.optim import Optimizer
 from clickwise.training.config import TrainingConfig, training_config_to_data
 from clickwise.training.state import Position
-from clickwise.training.tensors import load_into, save_tensors
 
 _FORMAT_VERSION = 1
 _MAY_CHANGE = ("epochs", "patience", "threads")

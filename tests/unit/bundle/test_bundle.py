@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import safetensors
 import safetensors.numpy
 
 import clickwise as cw
@@ -158,3 +159,16 @@ def test_weights_that_are_not_safetensors_are_refused(copy: Path) -> None:
     reseal(copy)
     with pytest.raises(BundleError, match="cannot be read"):
         load(copy)
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_bundle(
+    trained: tuple[Bundle, Path], copy: Path, monkeypatch
+) -> None:  # type: ignore[no-untyped-def]
+    def full(*_: object) -> None:
+        raise safetensors.SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(DataError, match="the disk is full"):
+        trained[0].save(copy)
+    assert load(copy).model_name == "deepfm"
+    assert [p.name for p in copy.parent.iterdir()] == ["copy"]
