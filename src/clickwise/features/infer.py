@@ -36,10 +36,12 @@ from clickwise.features.roles import (
     check_declared,
     choose_time,
     find_label,
+    is_signed,
     sample_labels,
 )
 from clickwise.features.schema_data import schema_from_data
 from clickwise.features.schema_report import ColumnReport, InferredSchema
+from clickwise.features.weighted_ids import value_columns, weighted_ids
 
 __all__ = ["ColumnReport", "InferredSchema", "infer_schema"]
 
@@ -90,13 +92,17 @@ class _Inference:
         self.rows = rows
         self.there = sample.column_names
         self.said = _merged_roles(hints, declared, self.there)
+        if not {"positive", "threshold"} & self.said.keys() and is_signed(sample.column(self.said["label"])):
+            self.said["positive"] = ["1"]
         self.no_time = declared.get("time") == ""
         answers = {self.said.get(role) for role in ("label", "weight", "truth")}
         self.exclude = {*hints.get("exclude", ()), *declared.get("exclude", ())}
         self.declared = dict(declared.get("features") or {})
         self.whole = bool(self.declared) and declared.get("infer") is not True
         taken = {*_columns(self.declared), *answers, *(declared.get("exclude") or ())}
-        hinted = {} if self.whole else hints.get("features") or {}
+        pairs = {} if self.whole else weighted_ids(sample, self.min_count)
+        self.exclude |= value_columns(pairs) - answers
+        hinted = {} if self.whole else {**pairs, **(hints.get("features") or {})}
         columns = {name: entry.get("column", name) for name, entry in hinted.items()}
         usable = set(self.there) - taken
         self.hinted = {n: e for n, e in hinted.items() if columns[n] in usable and n not in self.declared}
@@ -139,7 +145,7 @@ class _Inference:
             )
         elif name in read:
             made = ", ".join(read[name])
-            because = "declared" if name in _columns(self.declared) else "known for this format"
+            because = "declared" if name in _columns(self.declared) else "known for its format"
             self._report(column, f"{role} + {made}" if role else made, because)
             self.moments += [name] if column.kind == "timestamp" else []
         elif name in self.exclude:

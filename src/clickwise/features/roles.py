@@ -128,3 +128,9 @@ def choose_time(candidates: Sequence[str]) -> tuple[str | None, str | None]:
     chosen = (named or list(candidates))[0]
     others = ", ".join(repr(c) for c in candidates if c != chosen)
     return chosen, f"several columns hold times; {chosen!r} is taken as schema.time, not {others}"
+
+
+def is_signed(column: pa.ChunkedArray) -> bool:
+    """Whether a label is 1 and -1, as libsvm and libffm files may have it; then 1 is the click."""
+    values = {str(value).removeprefix("+").removesuffix(".0") for value in column.unique().to_pylist()[:3]}
+    return values == {"1", "-1"}
