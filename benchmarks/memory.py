@@ -38,10 +38,10 @@ def main() -> None:
         subprocess.run([*command, "simulate", str(text), "--rows", str(options.rows)], check=True)
     cache, bundle = options.dir / "cache", options.dir / "bundle"
     shutil.rmtree(cache, ignore_errors=True)
+    epochs = ["--set", f"training.epochs={options.epochs}"]
     before = time.perf_counter()
     training = subprocess.Popen(
-        [*command, "train", str(text), "--label", "click", "--model", options.model, "--out", str(bundle)]
-        + ["--set", f"training.epochs={options.epochs}"],
+        [*command, "train", str(text), "--label", "click", "--model", options.model, "--out", str(bundle), *epochs],
         env={**os.environ, "CLICKWISE_CACHE": str(cache)},
     )
     _, status, usage = os.wait4(training.pid, 0)  # the usage of this process alone
@@ -68,12 +68,19 @@ def report(options: argparse.Namespace, text: Path, bundle: Path, cache: Path, p
         ("text to trained model", f"{seconds:.0f} s, {options.rows / seconds:,.0f} rows/s"),
         ("training alone", f"{manifest['training']['rows'] / manifest['training']['seconds']:,.0f} rows/s"),
         *((f"validation {name}", f"{value:.5f}") for name, value in manifest["metrics"]["valid"].items() if value),
-        ("machine", f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"),
+        ("machine", f"{cpu()}, {os.cpu_count()} cores"),
     ]
     for name, value in rows:
-        print(f"  {name:<28}{value}")
+        print(f"  {name:<31}{value}")
     if beyond >= 2 * GB:
         sys.exit("the claim does not hold")
+
+
+def cpu() -> str:
+    """The processor's name, where the system says it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -50,5 +50,5 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the disk is full"), whole_file(tmp_path / "a"):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
     assert list(tmp_path.iterdir()) == []

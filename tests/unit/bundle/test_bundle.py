@@ -172,3 +172,12 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_bundle(
         trained[0].save(copy)
     assert load(copy).model_name == "deepfm"
     assert [p.name for p in copy.parent.iterdir()] == ["copy"]
+
+
+def test_scoring_is_never_in_training_mode(small_log: Path) -> None:
+    model = {"name": "dnn", "embedding_dim": 4, "hidden_dims": [8], "dropout": 0.5}
+    bundle = cw.train(small_log, label="click", config={"model": model, "training": {"epochs": 1}})
+    rows = pq.read_table(small_log).slice(0, 100)
+    before = bundle.logits(rows)
+    bundle.model.train()
+    np.testing.assert_array_equal(bundle.logits(rows), before)
