@@ -47,6 +47,7 @@ def run_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert not stop.value.code, words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "sh")], ids=lambda p: p.name)
 def test_commands_run(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = 0
@@ -59,12 +60,14 @@ def test_commands_run(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -
     assert ran
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.name)
 def test_python_runs(page: Path, desk: Path) -> None:
     for block in blocks(page, "python"):
         exec(compile(block, page.name, "exec"), {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "toml")], ids=lambda p: p.name)
 def test_config_files_are_valid(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for block in blocks(page, "toml"):

@@ -50,7 +50,7 @@ def test_any_changed_or_cut_byte_is_found(folder: Path) -> None:
             with pytest.raises(BundleError):
                 verify(folder)
         path.write_bytes(whole[:-1])
-        with pytest.raises(BundleError, match="bytes|checksum differs from manifest"):
+        with pytest.raises(BundleError, match=r"bytes|checksum differs from manifest"):
             verify(folder)
         path.write_bytes(whole)
     verify(folder)

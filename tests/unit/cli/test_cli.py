@@ -215,6 +215,7 @@ def test_lists_survive_a_csv_of_predictions(clickwise, bundle: Path, small_log: 
         assert table["interests"].cast(pa.string()).to_pylist() == joined
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_cleanly_and_the_same_call_goes_on(small_log: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
     command = [sys.executable, "-m", "clickwise", "train", str(small_log), "--label", "click", "--out", str(out)]
