@@ -37,7 +37,7 @@ from clickwise.data.source import Block, Source
 from clickwise.data.write import table_writer
 from clickwise.errors import ConfigError, DataError
 from clickwise.evaluation import EvaluationReport, ScoredBlock, evaluate_blocks
-from clickwise.features.infer import infer_schema
+from clickwise.features.inference import infer_schema
 from clickwise.metrics import probability
 from clickwise.models import Ranker, build_model
 from clickwise.progress import Progress

@@ -26,10 +26,10 @@ import numpy as np
 import pyarrow as pa
 
 from clickwise.errors import ConfigError
-from clickwise.features.leaks import leak
-from clickwise.features.profile import Profile, profile
-from clickwise.features.quantities import amount_reason
-from clickwise.features.roles import (
+from clickwise.features.inference.leaks import leak
+from clickwise.features.inference.profile import Profile, profile
+from clickwise.features.inference.quantities import amount_reason
+from clickwise.features.inference.roles import (
     ONLY_INFERENCE,
     TRUTH_NAME,
     check_column,
@@ -39,11 +39,9 @@ from clickwise.features.roles import (
     is_signed,
     sample_labels,
 )
+from clickwise.features.inference.schema_report import ColumnReport, InferredSchema
+from clickwise.features.inference.weighted_ids import value_columns, weighted_ids
 from clickwise.features.schema_data import schema_from_data
-from clickwise.features.schema_report import ColumnReport, InferredSchema
-from clickwise.features.weighted_ids import value_columns, weighted_ids
-
-__all__ = ["ColumnReport", "InferredSchema", "infer_schema"]
 
 UNIQUE_SHARE = 0.999
 UNIQUE_MIN_ROWS = 1_000

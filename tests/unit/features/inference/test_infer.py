@@ -11,9 +11,9 @@ import pytest
 
 from clickwise.errors import ConfigError
 from clickwise.features import Bucket, DateTimePart, Vocabulary
-from clickwise.features.infer import infer_schema
+from clickwise.features.inference.infer import infer_schema
 
-SHARED = Path(__file__).resolve().parents[3] / ".." / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[5] / "shared" / "data"
 ROWS = 2000
 
 

@@ -12,7 +12,7 @@ import pyarrow.types as pt
 
 from clickwise.errors import DataError
 from clickwise.features.arrays import codes, is_list, is_text, plain
-from clickwise.features.column_names import names_identifier, names_time
+from clickwise.features.inference.column_names import names_identifier, names_time
 from clickwise.features.numeric import MISSING_TEXTS, NUMBER
 from clickwise.features.timestamps import to_timestamps
 from clickwise.features.token_lists import to_token_lists

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from clickwise.features.column_names import names_amount, names_identifier
-from clickwise.features.profile import Profile
+from clickwise.features.inference.column_names import names_amount, names_identifier
+from clickwise.features.inference.profile import Profile
 
 FEW = 20
 """Up to this many different whole numbers each gets an embedding of its own, whatever they mean."""

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from clickwise.features.leaks import _auc, leak
-from clickwise.features.profile import profile
+from clickwise.features.inference.leaks import _auc, leak
+from clickwise.features.inference.profile import profile
 
 RNG = np.random.default_rng(0)
 LABEL = (RNG.random(4000) < 0.05).astype(np.float32)

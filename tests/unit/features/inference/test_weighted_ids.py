@@ -3,8 +3,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from clickwise.features.infer import infer_schema
-from clickwise.features.weighted_ids import weighted_ids
+from clickwise.features.inference.infer import infer_schema
+from clickwise.features.inference.weighted_ids import weighted_ids
 
 IDS = [["1", "5"], ["2"], ["1", "9"]] * 20
 VALUES = [[1.0, 0.5], [1.0], [1.0, 2.0]] * 20

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from clickwise.features.profile import profile
-from clickwise.features.quantities import amount_reason
+from clickwise.features.inference.profile import profile
+from clickwise.features.inference.quantities import amount_reason
 
 
 def profile_of(values, name="x", type=None):

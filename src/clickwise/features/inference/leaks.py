@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from clickwise.features.profile import Profile
+from clickwise.features.inference.profile import Profile
 
 LEAK_AUC = 0.99
 """A single column that ranks this well is too good to be true."""

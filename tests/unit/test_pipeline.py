@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import clickwise as cw
+from clickwise.batch import Batch
+from clickwise.bundle import batch_logits
+from clickwise.errors import BundleError, ConfigError, DataError
+
+FAST = ["training.epochs=1", "training.batch_size=512"]
+
+
+def test_any_frame_trains_the_same_model(small_log: Path) -> None:
+    table = pq.read_table(small_log)
+    frames = [table, pl.from_arrow(table), table.to_reader(), pd.read_parquet(small_log, dtype_backend="pyarrow")]
+    logits = [cw.train(frame, label="click", model="fm", settings=FAST).logits(table) for frame in frames]
+    for other in logits[1:]:
+        np.testing.assert_array_equal(logits[0], other)
+
+
+def test_a_file_and_its_frame_give_the_same_features(small_log: Path) -> None:
+    settings = [*FAST, "data.valid_fraction=0.2"]
+    table = pq.read_table(small_log)
+    from_file = cw.train(small_log, label="click", model="lr", settings=settings)
+    from_frame = cw.train(table, label="click", model="lr", settings=settings)
+    np.testing.assert_array_equal(from_file.logits(table), from_frame.logits(table))
+
+
+def test_raw_rows_score_as_encoded_rows_did_in_training(small_log: Path) -> None:
+    """The bundle's path from a raw row to a logit is the one that training took."""
+    bundle = cw.train(small_log, label="click", model="deepfm", settings=[*FAST, "model.hidden_dims=[8]"])
+    table = pq.read_table(small_log)
+    encoded = bundle.pipeline.encode(table.combine_chunks().to_batches()[0])
+    direct = batch_logits(bundle.model, Batch.of(encoded.sparse, encoded.dense, encoded.slot_weight))
+    np.testing.assert_allclose(bundle.logits(table), direct, atol=1e-6)
+
+
+def test_same_seed_same_weights_another_seed_others(small_log: Path) -> None:
+    table = pq.read_table(small_log)
+    first, same, other = (
+        cw.train(small_log, label="click", model="fm", settings=[*FAST, f"training.seed={seed}"]).logits(table)
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, same)
+    assert np.abs(first - other).max() > 1e-4
+
+
+def test_given_validation_data_is_used(small_log: Path, tmp_path: Path) -> None:
+    table = pq.read_table(small_log)
+    pq.write_table(table.slice(0, 700), tmp_path / "valid.parquet")
+    bundle = cw.train(small_log, label="click", model="lr", valid=tmp_path / "valid.parquet", settings=FAST)
+    assert bundle.provenance.data["parts"]["train"]["rows"] == 5000
+    assert bundle.provenance.data["parts"]["valid"]["rows"] == 700
+
+
+def test_weights_and_groups_reach_the_metrics(small_log: Path) -> None:
+    table = pq.read_table(small_log)
+    doubled = table.append_column("w", pa.array(np.where(np.arange(5000) % 2, 2.0, 0.0)))
+    schema = {"label": "click", "weight": "w", "group": "site_id", "exclude": []}
+    bundle = cw.train(doubled, schema=schema, model="lr", settings=FAST)
+    report = cw.evaluate(bundle, doubled)
+    half = cw.evaluate(bundle, doubled.filter(pa.array(np.arange(5000) % 2 == 1)))
+    assert report.metrics["log_loss"] == pytest.approx(half.metrics["log_loss"], rel=1e-9)
+    assert report.metrics["gauc"] == pytest.approx(half.metrics["gauc"], rel=1e-9)
+    assert 0.3 < report.metrics["gauc"] < 1
+
+
+def test_the_report_knows_the_best_possible(small_log: Path) -> None:
+    bundle = cw.train(small_log, label="click", model="lr", settings=FAST)
+    report = cw.evaluate(bundle, small_log)
+    assert report.best_possible is not None
+    assert report.best_possible["log_loss"] < report.metrics["log_loss"]
+    assert "true_probability" not in bundle.schema.columns()
+
+
+def test_unlabelled_rows_can_be_scored_but_not_evaluated(small_log: Path, tmp_path: Path) -> None:
+    bundle = cw.train(small_log, label="click", model="lr", settings=FAST)
+    table = pq.read_table(small_log).drop_columns(["click", "true_probability"])
+    summary = cw.predict(bundle, table, tmp_path / "scored.parquet")
+    assert summary.rows == 5000
+    np.testing.assert_allclose(pq.read_table(tmp_path / "scored.parquet")["probability"], bundle.predict(table))
+    with pytest.raises(DataError, match="click"):
+        cw.evaluate(bundle, table)
+    with pytest.raises(DataError, match="already has this column"):
+        cw.predict(bundle, pq.read_table(tmp_path / "scored.parquet"), tmp_path / "twice.parquet")
+
+
+def test_mistakes(small_log: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BundleError, match="is not a clickwise bundle"):
+        cw.train(small_log, label="click", out=tmp_path / "file")
+    bundle = cw.train(small_log, label="click", model="lr", settings=FAST)
+    with pytest.raises(ConfigError, match=r"keys of \[data\]"):
+        cw.evaluate(bundle, small_log, settings=["training.epochs=1"])
+    with pytest.raises(DataError, match="nothing to learn"):
+        cw.train(pq.read_table(small_log).filter(pa.compute.field("click") == 0), label="click")
