@@ -22,7 +22,7 @@ from clickwise import bundle as bundles
 from clickwise._version import __version__
 from clickwise.bundle import Bundle, Provenance
 from clickwise.bundle.files import verify
-from clickwise.data.cache import cache_folder
+from clickwise.data.cache import cache_folder, checkpoint_folder
 from clickwise.data.config import DataConfig
 from clickwise.data.dataset import EncodedPart
 from clickwise.data.encode import prepare
@@ -279,7 +279,7 @@ def _checkpoint_folder(run: RunConfig, schema: Schema, sources: Sequence[Source 
     if prints[0] is None or (sources[1] is not None and prints[1] is None):
         return None
     key = hashlib.sha256(json.dumps([prints, run.to_toml(schema)]).encode()).hexdigest()
-    return cache_folder(run.data.cache_dir) / "checkpoints" / key
+    return checkpoint_folder(cache_folder(run.data.cache_dir)) / key
 
 
 def _counted(

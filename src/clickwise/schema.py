@@ -45,6 +45,7 @@ class Schema:
         label: the column that says click or no click.
         weight: a column of non-negative sample weights.
         time: a column of time stamps; when given, splits are by time.
+        time_format: how the time column is written, for `strptime`, such as `%y%m%d%H`; None recognises it.
         group: a column whose values group the rows for `gauc` (such as the user).
         truth: a column with the true click probability, known for simulated data only. Never a feature.
         positive: label values that count as 1; every other value is 0. Empty: the label must be 0/1 or false/true.
@@ -55,6 +56,7 @@ class Schema:
     label: str
     weight: str | None = None
     time: str | None = None
+    time_format: str | None = None
     group: str | None = None
     truth: str | None = None
     positive: tuple[str, ...] = ()

@@ -42,6 +42,7 @@ _MANIFEST = "entry.json"
 _ENTRY = re.compile(r"[0-9a-f]{64}")
 _LEFTOVER = re.compile(r"\.([0-9a-f]{64}|scratch-[0-9a-f]{32})(\..*)?")
 _LEFTOVER_AGE_S = 86_400.0
+_CHECKPOINT_AGE_S = 30 * 86_400.0
 
 
 def entry_key(fingerprints: Sequence[str], schema: Schema, config: DataConfig) -> str:
@@ -54,6 +55,11 @@ def entry_key(fingerprints: Sequence[str], schema: Schema, config: DataConfig) -
 def cache_folder(configured: str | None) -> Path:
     """The folder given, else $CLICKWISE_CACHE, else ~/.cache/clickwise."""
     return Path(configured or os.environ.get("CLICKWISE_CACHE") or Path.home() / ".cache" / "clickwise")
+
+
+def checkpoint_folder(cache: Path) -> Path:
+    """Where runs that were stopped keep what they need to go on; forgotten after thirty days."""
+    return cache / "checkpoints"
 
 
 class Cache:
@@ -110,6 +116,9 @@ class Cache:
         for leftover in self.folder.iterdir():
             if _LEFTOVER.fullmatch(leftover.name) and time.time() - _newest(leftover) > _LEFTOVER_AGE_S:
                 shutil.rmtree(leftover, ignore_errors=True)
+        for stopped in checkpoint_folder(self.folder).glob("*"):
+            if time.time() - _newest(stopped) > _CHECKPOINT_AGE_S:
+                shutil.rmtree(stopped, ignore_errors=True)
 
 
 class Scratch:

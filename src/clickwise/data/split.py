@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clickwise.features.sampling import splitmix64
 from clickwise.schema import Schema
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -166,7 +167,9 @@ def _nearest_cut(before: np.ndarray, target: float, lowest: int, highest: int) -
 
 
 def time_format(schema: Schema) -> str | None:
-    """How the time column is written: as the feature that reads it declares, else None to recognise it."""
+    """How the time column is written: as the schema or the feature that reads it says, else None to recognise it."""
+    if schema.time_format:
+        return schema.time_format
     formats = (getattr(f.config, "format", None) for f in schema.features if f.column == schema.time)
     return next((text for text in formats if text), None)
 
@@ -179,18 +182,6 @@ def row_hash(seed: int, file_index: int, row: np.ndarray) -> np.ndarray:
     state = splitmix64(np.uint64(seed % 2**64) + np.zeros(1, np.uint64))
     state = splitmix64(state ^ np.uint64(file_index))
     return splitmix64(state ^ row.astype(np.uint64))
-
-
-def splitmix64(x: np.ndarray) -> np.ndarray:
-    """The output function of splitmix64 after one step.  [n] uint64 -> [n] uint64
-
-    >>> hex(int(splitmix64(np.zeros(1, np.uint64))[0]))
-    '0xe220a8397b1dcdaf'
-    """
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 def _shares(valid_fraction: float, test_fraction: float) -> str:

@@ -23,6 +23,7 @@ _COMMENTS = {
     "label": "the column that says click (1) or no click (0)",
     "weight": "the column of sample weights, 0 or more",
     "time": "the column of time stamps; the last rows by it validate",
+    "time_format": "how the time is written, for strptime",
     "group": "the column that groups rows for gauc, such as the user",
     "truth": "the true click probability, known for simulated data; never a feature",
     "positive": "labels that count as 1; every other one is 0",

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from clickwise.data.cache import Cache, Scratch, cache_folder, entry_key
+from clickwise.data.cache import Cache, Scratch, cache_folder, checkpoint_folder, entry_key
 from clickwise.data.config import DataConfig
 from clickwise.errors import ConfigError, DataError
 from clickwise.features import Vocabulary
@@ -155,3 +155,15 @@ def test_the_size_limit_comes_from_the_environment(monkeypatch, tmp_path):
         Cache(tmp_path)
     monkeypatch.delenv("CLICKWISE_CACHE_GB")
     assert Cache(tmp_path).limit_bytes == 20_000_000_000
+
+
+def test_checkpoints_of_runs_that_never_went_on_are_forgotten(tmp_path):
+    old, young = (checkpoint_folder(tmp_path) / name / "step-1" for name in ("old", "young"))
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text("{}")
+    month_ago = time.time() - 31 * 86_400
+    for path in (old / "run.json", old, old.parent):
+        os.utime(path, (month_ago, month_ago))
+    Cache(tmp_path).make_room("")
+    assert [p.name for p in checkpoint_folder(tmp_path).iterdir()] == ["young"]

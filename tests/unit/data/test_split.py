@@ -122,3 +122,8 @@ def test_time_format_is_that_of_a_feature_on_the_time_column():
     token = feature("v", "t", Vocabulary.Config())
     assert time_format(Schema(label="y", time="t", features=(other, token, hour))) == "%y%m%d%H"
     assert time_format(Schema(label="y", time="t", features=(other, token))) is None
+
+
+def test_the_schema_says_how_a_time_is_written_that_no_feature_reads():
+    assert time_format(Schema(label="y", time="t", time_format="%d.%m.%Y")) == "%d.%m.%Y"
+    assert time_format(Schema(label="y", time="t")) is None

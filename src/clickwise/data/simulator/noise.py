@@ -10,11 +10,9 @@ import hashlib
 
 import numpy as np
 
-Indices = np.ndarray | int
+from clickwise.features.sampling import GOLDEN_GAMMA, mix64
 
-_STEP = np.uint64(0x9E3779B97F4A7C15)
-_FIRST = np.uint64(0xBF58476D1CE4E5B9)
-_SECOND = np.uint64(0x94D049BB133111EB)
+Indices = np.ndarray | int
 
 
 class Noise:
@@ -32,7 +30,7 @@ class Noise:
         digest = hashlib.blake2b(f"{self._seed}/{purpose}".encode(), digest_size=8).digest()
         state = np.frombuffer(digest, "<u8").astype(np.uint64)
         for index in indices:
-            state = _finalised(state + _STEP * np.atleast_1d(index).astype(np.uint64))
+            state = mix64(state + GOLDEN_GAMMA * np.atleast_1d(index).astype(np.uint64))
         return state
 
     def uniform(self, purpose: str, *indices: Indices) -> np.ndarray:
@@ -59,9 +57,3 @@ def zipf(uniform: np.ndarray, count: int, offset: float, exponent: float) -> np.
     low, high = offset**power, (count + offset) ** power
     rank = (low + uniform * (high - low)) ** (1.0 / power) - offset
     return np.clip(rank.astype(np.int64), 0, count - 1)
-
-
-def _finalised(state: np.ndarray) -> np.ndarray:
-    state = (state ^ (state >> np.uint64(30))) * _FIRST
-    state = (state ^ (state >> np.uint64(27))) * _SECOND
-    return state ^ (state >> np.uint64(31))
