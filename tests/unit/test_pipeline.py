@@ -12,7 +12,9 @@ import pytest
 import clickwise as cw
 from clickwise.batch import Batch
 from clickwise.bundle import batch_logits
-from clickwise.errors import BundleError, ConfigError, DataError
+from clickwise.errors import BundleError, ClickwiseError, ConfigError, DataError
+from clickwise.features import Quantile, Vocabulary
+from clickwise.schema import Feature, Schema
 
 FAST = ["training.epochs=1", "training.batch_size=512"]
 
@@ -101,3 +103,21 @@ def test_mistakes(small_log: Path, tmp_path: Path) -> None:
         cw.evaluate(bundle, small_log, settings=["training.epochs=1"])
     with pytest.raises(DataError, match="nothing to learn"):
         cw.train(pq.read_table(small_log).filter(pa.compute.field("click") == 0), label="click")
+
+
+def test_a_schema_can_be_written_in_python(small_log: Path) -> None:
+    features = (
+        Feature(name="user", column="user_id", config=Vocabulary.Config(min_count=2)),
+        Feature(name="floor", column="bid_floor", config=Quantile.Config(num_quantiles=10)),
+    )
+    schema = Schema(label="click", time="timestamp", features=features)
+    bundle = cw.train(small_log, schema=schema, model=cw.LR, settings=FAST)
+    assert bundle.schema.features == features
+    assert bundle.pipeline.inputs.dense == ("floor",)
+    assert "by time" in bundle.provenance.data["split"]
+
+
+def test_training_that_explodes_says_what_to_do(small_log: Path) -> None:
+    wild = [*FAST, "training.optimizer.learning_rate=1e30", "model.hidden_dims=[8]"]
+    with pytest.raises(ClickwiseError, match=r"the training loss is .* lower the learning rate"):
+        cw.train(small_log, label="click", settings=wild)

@@ -64,7 +64,7 @@ class TrainingConfig:
 
 
 def training_config_from_data(data: Mapping[str, Any], path: str = "training") -> TrainingConfig:
-    """The config that plain data describes; an optimizer is a table with a `name`, or a name alone.
+    """The config that plain data describes; an optimizer is a table with a `name` ("adam" if none), or a name alone.
 
     >>> training_config_from_data({"epochs": 2, "optimizer": {"name": "sgd", "learning_rate": 0.5}}).optimizer
     SGD.Config(learning_rate=0.5)
@@ -88,10 +88,11 @@ def training_config_to_data(config: TrainingConfig) -> dict[str, Any]:
 
 def _rule_from_data(data: Any, path: str) -> Any:
     table = {"name": data} if isinstance(data, str) else data
-    if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
+    name = table.get("name", "adam") if isinstance(table, Mapping) else None
+    if not isinstance(name, str):
         known = ", ".join(update_rules)
         raise ConfigError(path, f"got {clipped(data)}, allowed is a table with a name, one of {known}")
-    rule = update_rules.get(table["name"], f"{path}.name")
+    rule = update_rules.get(name, f"{path}.name")
     return build(rule.Config, {k: v for k, v in table.items() if k != "name"}, path)
 
 

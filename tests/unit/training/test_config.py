@@ -45,7 +45,7 @@ def test_round_trip(config):
         ({"reduce_on_plateau": 0.0}, "training.reduce_on_plateau: got 0.0"),
         ({"clip_grad_norm": 0.0}, "training.clip_grad_norm: got 0.0"),
         ({"optimizer": "adm"}, "training.optimizer.name: unknown optimizer 'adm' (did you mean 'adam'?)"),
-        ({"optimizer": {"learning_rate": 1.0}}, "training.optimizer: got {'learning_rate': 1.0}, allowed is a table"),
+        ({"optimizer": {"name": 1.0}}, "training.optimizer: got {'name': 1.0}, allowed is a table"),
         ({"optimizer": {"name": "adam", "lr": 1.0}}, "training.optimizer.lr: unknown key"),
         ({"optimizer": {"name": "adam", "beta1": 1.0}}, "training.optimizer.beta1: got 1.0"),
         ({"embedding_optimizer": {"name": "sgd", "eps": 1.0}}, "training.embedding_optimizer.eps: unknown key"),
@@ -61,3 +61,7 @@ def test_mistakes(data, message):
 def test_an_optimizer_that_is_not_a_config_is_refused():
     with pytest.raises(ConfigError, match=r"^optimizer: got 'adam', allowed is the Config of one of adagrad, adam"):
         TrainingConfig(optimizer="adam")
+
+
+def test_an_optimizer_without_a_name_is_adam():
+    assert training_config_from_data({"optimizer": {"learning_rate": 0.5}}).optimizer == Adam.Config(learning_rate=0.5)

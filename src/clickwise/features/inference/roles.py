@@ -92,9 +92,11 @@ def sample_labels(column: pa.ChunkedArray, schema: Schema) -> np.ndarray:
     """The labels of a sample, NaN where one cannot be read.  [n] float32
 
     Raises:
-        ConfigError: most cannot be read, so the rule for the label must be wrong.
+        ConfigError: most cannot be read, so the rule for the label must be wrong; or the column holds lists.
     """
     array = plain(column)
+    if pa.types.is_nested(array.type):
+        raise ConfigError("schema.label", f"column {schema.label!r} holds lists; a label is one value a row")
     labels = np.full(len(array), np.nan, np.float32)
     good = np.arange(len(array))
     while len(good):
@@ -132,5 +134,7 @@ def choose_time(candidates: Sequence[str]) -> tuple[str | None, str | None]:
 
 def is_signed(column: pa.ChunkedArray) -> bool:
     """Whether a label is 1 and -1, as libsvm and libffm files may have it; then 1 is the click."""
+    if pa.types.is_nested(column.type):
+        return False
     values = {str(value).removeprefix("+").removesuffix(".0") for value in column.unique().to_pylist()[:3]}
     return values == {"1", "-1"}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from clickwise.errors import ConfigError
 from clickwise.features.inference.infer import infer_schema
 from clickwise.features.inference.weighted_ids import weighted_ids
 
@@ -44,3 +45,8 @@ def test_signed_labels_of_libsvm_are_understood(labels: list[str], positive: tup
     assert inferred.schema.positive == positive
     assert [f.name for f in inferred.schema.features] == ["features"]
     assert inferred.schema.features[0].config.weights == "values"
+
+
+def test_a_label_of_lists_is_refused_in_words() -> None:
+    with pytest.raises(ConfigError, match="column 'label' holds lists"):
+        infer_schema(pa.table({"label": IDS, "x": list(range(60))}), label="label")
