@@ -9,6 +9,7 @@ import shutil
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -243,20 +244,20 @@ def first_rows(data: Any, count: int) -> list[dict[str, Any]]:
     Raises:
         DataError: data that is missing or cannot be read.
     """
-    source = open_source(data, DataConfig(batch_rows=count))
-    rows = (row for block in source.blocks() for row in block.data.to_pylist())
-    return list(islice(rows, count))
+    with closing(open_source(data, DataConfig(batch_rows=count)).blocks()) as stream:
+        return list(islice((row for block in stream for row in block.data.to_pylist()), count))
 
 
 def _resolve_schema(source: Source, run: RunConfig, progress: Progress) -> Schema:
     """The declared schema, completed by inference from the first rows."""
     blocks, rows = [], 0
     unreadable = QuarantineFile(None)
-    for block in source.blocks(quarantine=unreadable):
-        blocks.append(block.data)
-        rows += len(block)
-        if rows >= run.data.sample_rows:
-            break
+    with closing(source.blocks(quarantine=unreadable)) as stream:
+        for block in stream:
+            blocks.append(block.data)
+            rows += len(block)
+            if rows >= run.data.sample_rows:
+                break
     if not rows:
         unreadable.check(unreadable.count, 0.0)
         raise DataError("has no rows", file=source.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -57,7 +57,9 @@ class FileSource(Source):
             self._columns = {f.name: f.type for f in found} | dict.fromkeys(self._partitions[0], pa.string())
         return dict(self._columns)
 
-    def blocks(self, columns: Sequence[str] | None = None, quarantine: Quarantine | None = None) -> Iterator[Block]:
+    def blocks(
+        self, columns: Sequence[str] | None = None, quarantine: Quarantine | None = None
+    ) -> Generator[Block, None, None]:
         """The rows. A row of text is bad only for the columns asked for, or for its number of cells."""
         types = self.columns()
         known = list(types)

@@ -6,7 +6,7 @@ import os
 import tempfile
 import weakref
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,9 @@ class FrameSource(Source):
         """Names and plain types."""
         return dict(self._columns)
 
-    def blocks(self, columns: Sequence[str] | None = None, quarantine: Quarantine | None = None) -> Iterator[Block]:
+    def blocks(
+        self, columns: Sequence[str] | None = None, quarantine: Quarantine | None = None
+    ) -> Generator[Block, None, None]:
         """The rows; those with text that is not UTF-8 are bad."""
         if not self._rows:
             raise DataError("there are no rows", file=self.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,8 +49,12 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def blocks(self, columns: Sequence[str] | None = None, quarantine: Quarantine | None = None) -> Iterator[Block]:
+    def blocks(
+        self, columns: Sequence[str] | None = None, quarantine: Quarantine | None = None
+    ) -> Generator[Block, None, None]:
         """The rows, in order, blocks of at most `batch_rows` rows, only `columns` (all when None).
+
+        Whoever stops before the end closes the generator, which closes the file.
 
         Rows that cannot be read are left out and handed to `quarantine` (counted nowhere when it is None).
 

@@ -15,7 +15,7 @@ MISSING_TEXTS = ("", "nan", "NaN", "null", "NULL", "\\N")
 """Text that says a number is missing."""
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
+NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
 
 
 def to_numbers(column: pa.Array) -> pa.DoubleArray:
@@ -69,7 +69,7 @@ def _from_untidy_text(text: pa.Array) -> pa.DoubleArray:
     shown = [value.decode("utf-8", "backslashreplace") for value in encoded.dictionary.to_pylist()]
     trimmed = pc.utf8_trim_whitespace(pa.array(shown, pa.string()))
     missing = pc.is_in(trimmed, value_set=pa.array(MISSING_TEXTS))
-    missing = pc.or_(missing, pc.match_substring_regex(trimmed, _NOT_FINITE))
+    missing = pc.or_(missing, pc.match_substring_regex(trimmed, NOT_FINITE))
     readable = pc.or_(missing, pc.match_substring_regex(trimmed, NUMBER)).to_numpy(zero_copy_only=False)
     if not readable.all():
         at = codes(encoded)

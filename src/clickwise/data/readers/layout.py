@@ -12,7 +12,7 @@ from clickwise.data.readers.text_stream import MARK, TextStream, unmarked
 from clickwise.errors import DataError, clipped
 
 _HEAD_BYTES = 1 << 20
-_NUMBER = re.compile(r"\s*[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?\s*|\s*[-+]?(nan|inf)\s*", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")  # `inf` and `nan` can be names
 _TYPED = re.compile(r"(.+):(token|token_seq|float|float_seq)")
 
 

@@ -13,7 +13,7 @@ import pyarrow.types as pt
 from clickwise.errors import DataError
 from clickwise.features.arrays import codes, is_list, is_text, plain
 from clickwise.features.inference.column_names import names_identifier, names_time
-from clickwise.features.numeric import MISSING_TEXTS, NUMBER
+from clickwise.features.numeric import MISSING_TEXTS, NOT_FINITE, NUMBER
 from clickwise.features.timestamps import to_timestamps
 from clickwise.features.token_lists import to_token_lists
 from clickwise.features.tokens import to_tokens
@@ -109,6 +109,7 @@ def _profile_text(name: str, index: np.ndarray, text: pa.StringArray, kind: pa.D
     """A column of text or numbers, given as its distinct tokens and which of them each row has."""
     trimmed = pc.utf8_trim_whitespace(text)
     absent = _mask(pc.is_in(trimmed, value_set=pa.array(MISSING_TEXTS)))
+    absent |= _mask(pc.match_substring_regex(trimmed, NOT_FINITE))
     is_number = _mask(pc.match_substring_regex(trimmed, NUMBER))
     counts = np.bincount(index[index >= 0], minlength=len(text))
     filled = int(counts[~absent].sum())

@@ -12,7 +12,7 @@ from clickwise.data.config import DataConfig
 from clickwise.data.open import open_source
 from clickwise.data.quarantine import QuarantineFile
 from clickwise.data.readers.delimited import DelimitedReader
-from clickwise.data.readers.layout import TextOptions
+from clickwise.data.readers.layout import TextOptions, looks_like_header
 from clickwise.errors import DataError
 from clickwise.progress import Progress
 
@@ -248,3 +248,8 @@ def test_an_estimate_of_the_rows(tmp_path):
     assert abs(open_source(path).estimated_rows() - 100_000) < 100
     packed = write(tmp_path / "b.csv.gz", gzip.compress(b"a,b\n1,2\n"))
     assert open_source(packed).estimated_rows() is None
+
+
+def test_inf_and_nan_can_be_names_of_columns():
+    assert looks_like_header(["click", "inf", "nan"])
+    assert not looks_like_header(["click", "1e3"])

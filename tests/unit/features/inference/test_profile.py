@@ -110,3 +110,8 @@ def test_the_spread_decides_when_the_name_does_not():
     }
     found = {name: amount_reason(profile_of(pa.array(values), "f7"))[0] for name, (values, _) in spreads.items()}
     assert found == {name: wanted for name, (_, wanted) in spreads.items()}
+
+
+def test_infinite_cells_do_not_make_numbers_text():
+    column = pa.chunked_array([pa.array([0.5, float("inf"), 1.25, float("-inf")] * 20)])
+    assert profile("x", column).kind == "number"
