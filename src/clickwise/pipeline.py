@@ -8,7 +8,7 @@ import platform
 import shutil
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -149,23 +149,23 @@ def evaluate(
     bundle = bundle if isinstance(bundle, Bundle) else load(bundle)
     config = _reading_config(bundle, settings)
     source = open_source(data, config, progress)
-    schema, started = bundle.schema, time.perf_counter()
-    there = source.columns()
-    optional = (schema.group, schema.truth)
-    wanted = [*schema.columns(), schema.label, schema.weight, *(c for c in optional if c in there)]
-    columns = list(dict.fromkeys(c for c in wanted if c))
+    started, there = time.perf_counter(), source.columns()
+    absent: dict[str, Any] = {role: None for role in ("group", "truth") if getattr(bundle.schema, role) not in there}
+    schema = replace(bundle.schema, **absent)  # without them there is less to measure, and nothing wrong
+    roles = (schema.label, schema.weight, schema.group, schema.truth)
+    columns = list(dict.fromkeys([*schema.columns(), *(column for column in roles if column)]))
 
     def scored(block: Block) -> ScoredBlock:
         targets = read_targets(block.data, schema)
-        truth = read_truth(block.data.column(schema.truth), schema.truth) if schema.truth in there else None
+        truth = read_truth(block.data.column(schema.truth), schema.truth) if schema.truth else None
         logit = bundle.score(block.data)
         weight = targets.weight if schema.weight else None
-        group = targets.group if schema.group in there else None
+        group = targets.group if schema.group else None
         return ScoredBlock(logit, targets.label, weight, group, truth)
 
     with QuarantineFile(config.quarantine) as quarantine:
         sieve = Sieve(quarantine)
-        blocks = (sieve.read(b, scored)[2] for b in _counted(source, columns, sieve, "evaluate", progress))
+        blocks = (sieve.read(b, scored)[2] for b in sieve.blocks(source, columns, "evaluate", progress))
         report = evaluate_blocks(blocks, source=source.name)
         sieve.check(config.max_bad_fraction)
     return replace(report, quarantined=quarantine.count, seconds=time.perf_counter() - started)
@@ -204,7 +204,7 @@ def predict(
         table_writer(out, layout) as write,
     ):
         sieve = Sieve(quarantine)
-        for block in _counted(source, None, sieve, "predict", progress):
+        for block in sieve.blocks(source, None, "predict", progress):
             _, kept, logit = sieve.read(block, lambda b: bundle.score(b.data))
             prob = probability(logit)
             write(pa.RecordBatch.from_arrays([*kept.data.columns, pa.array(prob)], schema=layout))
@@ -281,18 +281,6 @@ def _checkpoint_folder(run: RunConfig, schema: Schema, sources: Sequence[Source 
         return None
     key = hashlib.sha256(json.dumps([prints, run.to_toml(schema)]).encode()).hexdigest()
     return checkpoint_folder(cache_folder(run.data.cache_dir)) / key
-
-
-def _counted(
-    source: Source, columns: Sequence[str] | None, sieve: Sieve, stage: str, progress: Progress
-) -> Iterator[Block]:
-    """The blocks of a source, counted by the sieve and told to the progress."""
-    progress.start(stage, source.estimated_rows())
-    for block in source.blocks(columns, sieve.quarantine):
-        sieve.count(block)
-        yield block
-        progress.advance(len(block))
-    progress.finish()
 
 
 def _reading_config(bundle: Bundle, settings: Sequence[str]) -> DataConfig:

@@ -79,11 +79,6 @@ class Schema:
         """The raw columns that scoring needs, each once, in order of first use."""
         return tuple(dict.fromkeys(f.column for f in self.features if f.column) | self._weight_columns())
 
-    def training_columns(self) -> tuple[str, ...]:
-        """The raw columns that training needs: those of scoring, and label, weight, time, group."""
-        roles = (self.label, self.weight, self.time, self.group)
-        return tuple(dict.fromkeys((*self.columns(), *(c for c in roles if c))))
-
     def _weight_columns(self) -> dict[str, None]:
         names = (getattr(f.config, "weights", None) for f in self.features)
         return {name: None for name in names if name}

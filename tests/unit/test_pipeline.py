@@ -121,3 +121,14 @@ def test_training_that_explodes_says_what_to_do(small_log: Path) -> None:
     wild = [*FAST, "training.optimizer.learning_rate=1e30", "model.hidden_dims=[8]"]
     with pytest.raises(ClickwiseError, match=r"the training loss is .* lower the learning rate"):
         cw.train(small_log, label="click", settings=wild)
+
+
+def test_new_data_may_lack_the_group_and_the_truth(small_log: Path) -> None:
+    table = pq.read_table(small_log)
+    grouped = table.append_column("g", table["site_id"])
+    schema = {"label": "click", "group": "g", "infer": True, "exclude": ["g"]}
+    bundle = cw.train(grouped, schema=schema, model="lr", settings=FAST)
+    assert "gauc" in cw.evaluate(bundle, grouped).metrics
+    report = cw.evaluate(bundle, table.drop_columns(["true_probability"]))
+    assert "gauc" not in report.metrics
+    assert report.best_possible is None

@@ -35,11 +35,10 @@ def test_the_answer_cannot_be_a_feature() -> None:
         Schema(label="y", features=(Feature(name="f", column="a", config=None),) * 2)
 
 
-def test_columns_are_those_that_scoring_and_training_need() -> None:
+def test_columns_are_those_that_scoring_needs() -> None:
     schema = Schema(
         label="y",
         time="t",
         features=(Feature(name="hour", column="t", config=None), Feature(name="f", column="a", config=None)),
     )
     assert schema.columns() == ("t", "a")
-    assert schema.training_columns() == ("t", "a", "y")

@@ -35,6 +35,8 @@ def demo(
         bundle = pipeline.train(
             today, label="click", model=model, out=folder, schema=schema, settings=settings, progress=progress
         )
+        if bundle.provenance.training["interrupted"]:
+            raise KeyboardInterrupt
         schema = bundle.schema  # inferred once, then the same for all
         reports[model] = pipeline.evaluate(folder, tomorrow, progress=progress)
     best = out / max(reports, key=lambda name: -reports[name].metrics["log_loss"])

@@ -147,7 +147,7 @@ def _choose_split(job: _Job) -> tuple[Split, list[str]]:
     histogram = TimeHistogram()
     sieve = Sieve(QuarantineFile(None))
     _check_columns(job.source, [schema.time])
-    for block in _blocks(job, job.source, [schema.time], sieve, "read times"):
+    for block in sieve.blocks(job.source, [schema.time], "read times", job.progress):
         histogram.update(sieve.read(block, lambda b: _times(b, schema))[2])
     sieve.check(config.max_bad_fraction)
     split = histogram.split(schema.time, valid_fraction, config.test_fraction)
@@ -165,7 +165,7 @@ def _fit(job: _Job, split: Split, columns: Sequence[str]) -> FeaturePipeline:
     rows = positives = 0
     with QuarantineFile(job.config.quarantine) as quarantine:
         sieve = Sieve(quarantine)
-        for block in _blocks(job, job.source, columns, sieve, "fit features"):
+        for block in sieve.blocks(job.source, columns, "fit features", job.progress):
             _, block, roles = sieve.read(block, lambda b: _roles(b, job.schema, split))
             chosen = split.parts(roles.times, block.file_index, block.row) == TRAIN
             kept, _, _ = sieve.read(block.keep(chosen), lambda b: fit.update(b.data))
@@ -224,11 +224,11 @@ def _encode(job: _Job, split: Split, columns: Sequence[str], pipeline: FeaturePi
 
 def _all_blocks(job: _Job, split: Split, columns: Sequence[str], sieve: Sieve) -> Iterator[tuple[Block, int | None]]:
     """The blocks of both sources, with the part that their rows all go to (None: the split says)."""
-    for block in _blocks(job, job.source, columns, sieve, "encode"):
+    for block in sieve.blocks(job.source, columns, "encode", job.progress):
         yield block, None
     if job.valid:
         valid_columns = _columns(job._replace(source=job.valid), None)
-        for block in _blocks(job, job.valid, valid_columns, sieve, "encode validation rows"):
+        for block in sieve.blocks(job.valid, valid_columns, "encode validation rows", job.progress):
             yield block, VALID
 
 
@@ -245,16 +245,6 @@ def _rows(encoded: Encoded, targets: Targets, kept: np.ndarray, pipeline: Featur
         rows["slot_weight"] = encoded.slot_weight
     rows["label"], rows["weight"], rows["group"] = (values[kept] for values in targets)
     return rows
-
-
-def _blocks(job: _Job, source: Source, columns: Sequence[str], sieve: Sieve, stage: str) -> Iterator[Block]:
-    """The blocks of a source, counted and told to the progress."""
-    job.progress.start(stage, source.estimated_rows())
-    for block in source.blocks(columns, sieve.quarantine):
-        sieve.count(block)
-        yield block
-        job.progress.advance(len(block))
-    job.progress.finish()
 
 
 def _columns(job: _Job, split: Split | None) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from typing import TypeVar
 
 import numpy as np
 
 from clickwise.data.quarantine import QuarantineFile
-from clickwise.data.source import Block
+from clickwise.data.source import Block, Source
 from clickwise.features.transform import BadCells
+from clickwise.progress import Progress
 
 T = TypeVar("T")
 
@@ -35,6 +37,18 @@ class Sieve:
     def count(self, block: Block) -> None:
         """Take a new block into the count of rows."""
         self._blocks_rows += len(block)
+
+    def blocks(
+        self, source: Source, columns: Sequence[str] | None, stage: str, progress: Progress
+    ) -> Generator[Block, None, None]:
+        """The blocks of a source, only `columns` (all when None), counted, and told to the progress as `stage`."""
+        progress.start(stage, source.estimated_rows())
+        with closing(source.blocks(columns, self.quarantine)) as stream:
+            for block in stream:
+                self.count(block)
+                yield block
+                progress.advance(len(block))
+        progress.finish()
 
     def read(self, block: Block, reader: Callable[[Block], T]) -> tuple[np.ndarray, Block, T]:
         """`reader(block)` without the rows whose cells it refuses by raising `BadCells`.
