@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup kernels demo test check bench clean
 
 setup: $(STAMP)
 
@@ -14,19 +14,28 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
 
-demo: $(STAMP)
+# The compiled kernels, beside their Python doors. Only what changed is compiled again; without a compiler torch does
+# their work.
+kernels: $(STAMP)
+	mkdir -p build
+	$(BIN)/cmake -S . -B build/kernels -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
+	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DCLICKWISE_IN_SOURCE=ON > build/kernels.log \
+	  && $(BIN)/ninja -C build/kernels --quiet \
+	  || echo 'clickwise: the kernels were not built (see above); torch will do their work, slower'
+
+demo: kernels
 	$(BIN)/clickwise demo
 
-test: $(STAMP)
+test: kernels
 	$(BIN)/python -m pytest -n 2
 
-check: $(STAMP)
+check: kernels
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-bench: $(STAMP)
+bench: kernels
 	$(BIN)/python benchmarks/training_rate.py --short
 
 clean:

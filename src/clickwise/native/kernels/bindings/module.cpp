@@ -1,0 +1,17 @@
+#include "bindings/module.hpp"
+
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "common/isa.hpp"
+#include "common/pool.hpp"
+
+NB_MODULE(_kernels, m) {
+  using namespace clickwise;
+  m.def("isa", [] { return std::string(name(isa())); });
+  m.def("available_isas", &available_isas);
+  m.def("use_isa", &use_isa);
+  m.def("threads", &threads);
+  m.def("set_threads", &set_threads);
+  add_interactions(m);
+}

@@ -1,0 +1,19 @@
+"""Tensors as the kernels see them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clickwise.native import Tier, tier
+
+
+def compiled(needed: Tier, *tensors: Tensor) -> bool:
+    """Whether kernels of this tier are in use and can take these tensors: float32 in memory of the processor."""
+    return tier() >= needed and all(t.dtype is torch.float32 and t.device.type == "cpu" for t in tensors)
+
+
+def array(tensor: Tensor) -> np.ndarray:
+    """The tensor's own memory as an array, or that of a dense copy when it is strided."""
+    return tensor.detach().contiguous().numpy()
