@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup kernels demo test check bench clean
+.PHONY: setup kernels asan demo test check bench clean
 
 setup: $(STAMP)
 
@@ -22,6 +22,15 @@ kernels: $(STAMP)
 	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DCLICKWISE_IN_SOURCE=ON > build/kernels.log \
 	  && $(BIN)/ninja -C build/kernels --quiet \
 	  || echo 'clickwise: the kernels were not built (see above); torch will do their work, slower'
+
+# The kernels compiled with the address and undefined-behaviour sanitizers, under their own tests.
+asan: kernels
+	$(BIN)/cmake -S . -B build/asan -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
+	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DCLICKWISE_SANITIZE=ON > build/asan.log
+	$(BIN)/ninja -C build/asan --quiet
+	rm -rf build/asan/src && cp -r src build/asan/src && cp build/asan/_kernels*.so build/asan/src/clickwise/native/
+	PYTHONPATH=build/asan/src LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m pytest -p no:cacheprovider tests/unit/native
 
 demo: kernels
 	$(BIN)/clickwise demo

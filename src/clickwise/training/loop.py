@@ -14,6 +14,7 @@ from clickwise.batch import Batch
 from clickwise.errors import ClickwiseError, DataError
 from clickwise.losses import binary_cross_entropy
 from clickwise.models import Ranker
+from clickwise.native import set_threads
 from clickwise.optim import Optimizer
 from clickwise.progress import Progress
 from clickwise.training.best import BestWeights, best_weights
@@ -39,7 +40,7 @@ def train_model(
 
     Ctrl-C ends the run between two steps: with the best weights so far, or the current ones when nothing was validated
     yet. The same initial weights, rows, config and number of threads give the same numbers. torch's generator and
-    number of threads are left as they were.
+    number of threads are left as they were; kernels use as many threads as torch.
 
     Memory: model and optimiser state, a few batches. The best weights are kept in a file, not in memory.
 
@@ -74,9 +75,11 @@ def _torch_settings(config: TrainingConfig) -> Iterator[None]:
         torch.manual_seed(config.seed)
         try:
             torch.set_num_threads(config.threads or threads)
+            set_threads(config.threads or threads)
             yield
         finally:
             torch.set_num_threads(threads)
+            set_threads(threads)
 
 
 class _Run:
