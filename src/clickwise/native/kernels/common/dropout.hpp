@@ -7,8 +7,8 @@
 
 namespace clickwise::CW_ISA {
 
-// An activation is dropped when its hash is below share * 2^32.
-CW_INLINE uint32_t dropout_threshold(float share) { return static_cast<uint32_t>(static_cast<double>(share) * 0x1p32); }
+// An activation is dropped when its hash is below share * 2^32; share is in [0, 1).
+CW_INLINE uint32_t dropout_threshold(double share) { return static_cast<uint32_t>(share * 0x1p32); }
 
 struct RowKey {
   uint32_t first, second;
