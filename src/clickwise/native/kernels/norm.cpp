@@ -75,7 +75,7 @@ void fill_scale(const Norm& n, float* scale) {
 CW_INLINE Words numbers(Floats, int64_t j) { return columns_from(static_cast<uint32_t>(j)); }
 CW_INLINE uint32_t numbers(float, int64_t j) { return static_cast<uint32_t>(j); }
 
-// What follows the linear layer, for columns from j on of one row. Both passes ask the same.
+// What follows the linear layer, for the columns from j on of one row; both passes ask it.
 template <bool dropping>
 struct Row {
   const Norm& n;
@@ -132,9 +132,10 @@ void forward(const Norm& n, const float* z, float* y, float* scratch) {
   (n.share > 0 ? forward_rows<true> : forward_rows<false>)(n, z, y, scratch);
 }
 
-// Of each block of rows: sum(h) and sum(h (z - mean)), [norm_blocks(B), 2, N].
+// h, which is asked for once because hashing costs more than memory; and of each block of rows sum(h) and
+// sum(h (z - mean)), [norm_blocks(B), 2, N].
 template <bool dropping>
-void gradient_sums(const Norm& n, const float* grad_y, const float* z, const float* scale, float* sums) {
+void gradient_sums(const Norm& n, const float* grad_y, const float* z, const float* scale, float* h_of, float* sums) {
   parallel_for(norm_blocks(n.B), [=, &n](int64_t block) {
     float *total = sums + block * 2 * n.N, *products = total + n.N;
     clear(total, 2 * n.N);
@@ -144,6 +145,7 @@ void gradient_sums(const Norm& n, const float* grad_y, const float* z, const flo
         using V = decltype(v);
         const V input = load_as<V>(z + r * n.N + j);
         const V h = row.gradient(load_as<V>(grad_y + r * n.N + j), input, j);
+        store(h_of + r * n.N + j, h);
         store(total + j, load_as<V>(total + j) + h);
         store(products + j, load_as<V>(products + j) + h * (input - load_as<V>(n.mean + j)));
       });
@@ -151,21 +153,18 @@ void gradient_sums(const Norm& n, const float* grad_y, const float* z, const flo
   });
 }
 
-// grad_z = scale (h - shift - slope (z - mean))
-template <bool dropping>
-void gradient_rows(const Norm& n, const float* grad_y, const float* z, const float* scale, const float* shift,
-                   const float* slope, float* grad_z) {
+// grad_z = scale (h - shift - slope (z - mean)), in the place of h.
+void gradient_rows(const Norm& n, const float* z, const float* scale, const float* shift, const float* slope,
+                   float* grad_z) {
   parallel_for(norm_blocks(n.B), [=, &n](int64_t block) {
-    for (int64_t r = block * kNormRows; r < end_of(block, n.B); r++) {
-      const Row<dropping> row(n, scale, r);
+    for (int64_t r = block * kNormRows; r < end_of(block, n.B); r++)
       for_columns(n.N, [&](auto v, int64_t j) {
         using V = decltype(v);
-        const V input = load_as<V>(z + r * n.N + j);
-        const V h = row.gradient(load_as<V>(grad_y + r * n.N + j), input, j);
-        const V mean_part = load_as<V>(shift + j) + load_as<V>(slope + j) * (input - load_as<V>(n.mean + j));
-        store(grad_z + r * n.N + j, load_as<V>(scale + j) * (h - mean_part));
+        const V deviation = load_as<V>(z + r * n.N + j) - load_as<V>(n.mean + j);
+        const V mean_part = load_as<V>(shift + j) + load_as<V>(slope + j) * deviation;
+        float* to = grad_z + r * n.N + j;
+        store(to, load_as<V>(scale + j) * (load_as<V>(to) - mean_part));
       });
-    }
   });
 }
 
@@ -173,7 +172,7 @@ void backward(const Norm& n, bool of_batch, const float* grad_y, const float* z,
               float* grad_beta, float* scratch) {
   float *scale = scratch, *shift = scale + n.N, *slope = shift + n.N, *sums = slope + n.N;
   fill_scale(n, scale);
-  (n.share > 0 ? gradient_sums<true> : gradient_sums<false>)(n, grad_y, z, scale, sums);
+  (n.share > 0 ? gradient_sums<true> : gradient_sums<false>)(n, grad_y, z, scale, grad_z, sums);
   parallel_columns(n.N, [=, &n](int64_t first, int64_t count) {
     double total[kColumns] = {}, products[kColumns] = {};
     for (int64_t block = 0; block < norm_blocks(n.B); block++) {
@@ -189,7 +188,7 @@ void backward(const Norm& n, bool of_batch, const float* grad_y, const float* z,
       slope[first + j] = static_cast<float>(share * inverse * inverse * products[j]);
     }
   });
-  (n.share > 0 ? gradient_rows<true> : gradient_rows<false>)(n, grad_y, z, scale, shift, slope, grad_z);
+  gradient_rows(n, z, scale, shift, slope, grad_z);
 }
 
 }  // namespace
