@@ -7,6 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from clickwise.native import Tier
+from clickwise.native.cross import cross_v1, cross_v2
+from clickwise.native.tensors import compiled
+
 
 class CrossV1(nn.Module):
     """x_{l+1} = x_0 (x_l . w_l) + b_l + x_l: [B, d] -> [B, d].
@@ -26,6 +30,8 @@ class CrossV1(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_layers, dim))
 
     def forward(self, x0: Tensor) -> Tensor:
+        if compiled(Tier.DENSE, x0, self.weight):
+            return cross_v1(x0, self.weight, self.bias)
         x = x0
         for w, b in zip(self.weight, self.bias, strict=True):
             x = x0 * (x @ w).unsqueeze(1) + b + x
@@ -53,6 +59,10 @@ class CrossV2(nn.Module):
             (nn.init.xavier_normal_ if name.endswith("weight") else nn.init.zeros_)(parameter)
 
     def forward(self, x0: Tensor) -> Tensor:
+        parameters = list(self.up.parameters())  # weight and bias of one layer after the other
+        if compiled(Tier.DENSE, x0, *parameters):
+            down = () if self.down is None else list(self.down.parameters())
+            return cross_v2(x0, parameters[::2], parameters[1::2], down)
         x = x0
         for i, up in enumerate(self.up):
             inner = x if self.down is None else self.down[i](x)  # V^T x

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clickwise.layers.batch_norm import BatchNormReLU
+
 
 def flat_input(vectors: Tensor, dense: Tensor) -> Tensor:
     """[v_1 .. v_F, dense]: [B, F * D + N] from [B, F, D] and [B, N]; no copy when there are no dense features."""
@@ -42,7 +44,7 @@ class MLP(nn.Module):
         widths = (in_dim, *hidden_dims)
         pairs = list(pairwise(widths))
         self.hidden = nn.ModuleList(_linear(i, o, bias=not batch_norm) for i, o in pairs)
-        self.norms = nn.ModuleList(_Norm(o) for _, o in pairs) if batch_norm else None
+        self.norms = nn.ModuleList(BatchNormReLU(o) for _, o in pairs) if batch_norm else None
         self.out = None if out_dim is None else _linear(widths[-1], out_dim)
         self.dropout = dropout
 
@@ -56,20 +58,12 @@ class MLP(nn.Module):
         for i, layer in enumerate(self.hidden):
             x = layer(x)
             if self.norms is not None:
-                x = self.norms[i](x)
+                x = self.norms[i](x, self.dropout)
+                continue
             x = F.relu(x)
             if self.dropout:
                 x = F.dropout(x, self.dropout, self.training)
         return x if self.out is None else self.out(x)
-
-
-class _Norm(nn.BatchNorm1d):
-    """Batch normalisation that takes a training batch of one row."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training and len(x) == 1:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        return super().forward(x)
 
 
 def _linear(in_dim: int, out_dim: int, bias: bool = True) -> nn.Linear:

@@ -13,5 +13,7 @@ NB_MODULE(_kernels, m) {
   m.def("use_isa", &use_isa);
   m.def("threads", &threads);
   m.def("set_threads", &set_threads);
+  add_cross(m);
   add_interactions(m);
+  add_norm(m);
 }

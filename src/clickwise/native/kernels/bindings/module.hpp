@@ -21,6 +21,8 @@ inline void require(bool holds, const char* what) {
   if (!holds) throw std::invalid_argument(std::string("clickwise kernels: ") + what);
 }
 
+void add_cross(nb::module_&);
 void add_interactions(nb::module_&);
+void add_norm(nb::module_&);
 
 }  // namespace clickwise
