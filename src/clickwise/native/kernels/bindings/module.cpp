@@ -14,4 +14,5 @@ NB_MODULE(_kernels, m) {
   m.def("threads", &threads);
   m.def("set_threads", &set_threads);
   add_interactions(m);
+  add_ranking(m);
 }

@@ -22,5 +22,6 @@ inline void require(bool holds, const char* what) {
 }
 
 void add_interactions(nb::module_&);
+void add_ranking(nb::module_&);
 
 }  // namespace clickwise
