@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import errno
+import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from clickwise import atomic
 from clickwise.atomic import whole_file, whole_folder
 from clickwise.errors import DataError
 
@@ -28,7 +32,12 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_folder_replaces_the_old_one_as_a_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_folder_replaces_the_old_one_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
+) -> None:
+    if not exchange:
+        monkeypatch.setattr(atomic, "_renameat2", lambda: None)
     target = tmp_path / "bundle"
     for content in ("one", "two"):
         with whole_folder(target) as temporary:
@@ -46,6 +55,39 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     assert [p.name for p in target.iterdir()] == ["one"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux exchanges two names in one step")
+def test_there_is_always_a_folder_to_be_found(tmp_path: Path) -> None:
+    target, seen, done = tmp_path / "bundle", [], threading.Event()
+    with whole_folder(target) as temporary:
+        (temporary / "file").write_text("0")
+
+    def look() -> None:
+        while not done.is_set():
+            seen.append(os.path.isdir(target))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    for i in range(50):
+        with whole_folder(target) as temporary:
+            (temporary / "file").write_text(str(i))
+    done.set()
+    watcher.join()
+    assert len(seen) > 100
+    assert all(seen)
+    assert (target / "file").read_text() == "49"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_link_gives_way_and_what_it_names_stays(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with whole_folder(tmp_path / "link") as temporary:
+        (temporary / "file").write_text("new")
+    assert (tmp_path / "link" / "file").read_text() == "new"
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["elsewhere", "link"]
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:

@@ -149,13 +149,17 @@ class Bundle:
 
 
 def load(folder: str | Path) -> Bundle:
-    """Open a saved bundle. Every file is checked against its size and checksum before it is read.
+    """Open a saved bundle, in a time that does not grow with its tables.
+
+    Every file is checked against its size and checksum before it is read, except for the weights: of those, size,
+    names, types and shapes are checked, and their pages stay in the file, mapped, until a row needs them; processes on
+    one machine share them. Whether their contents are as they were written is for `clickwise inspect` to say.
 
     Raises:
         BundleError: not a bundle, damaged, of another format version, or with a model this process does not know.
     """
     folder = Path(folder)
-    manifest = files.verify(folder)
+    manifest = files.verify(folder, weights=False)
     pipeline = FeaturePipeline.load(folder / files.FEATURES)
     if any(manifest.get(key) != value for key, value in _features_data(pipeline).items()):
         raise BundleError(f"{folder}: the features do not belong to this model; the bundle is damaged")
@@ -205,7 +209,10 @@ def _build_model(folder: Path, entry: Any, inputs: InputSpec) -> Ranker:
 
 
 def _load_weights(path: Path, model: Ranker) -> None:
-    """Fill a model on the meta device from a safetensors file whose names, types and shapes must fit exactly."""
+    """Give a model on the meta device the tensors of a safetensors file, whose names, types and shapes must fit exactly.
+
+    They are views of the mapped file; who writes to one gets pages of its own, and the file stays as it is.
+    """
     expected = model.state_dict()
     try:
         with safetensors.safe_open(path, framework="pt") as weights:

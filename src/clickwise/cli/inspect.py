@@ -6,7 +6,7 @@ from clickwise.cli.options import BundleArgument, JsonOption, show
 
 
 def inspect(bundle: BundleArgument, json: JsonOption = False) -> None:
-    """Show what a bundle is: model, features, data, metrics, files."""
+    """Check every byte of a bundle and show what it is: model, features, data, metrics, files."""
     from clickwise import pipeline
 
     show(pipeline.inspect(bundle), json)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from clickwise.metrics.logistic import probability
+from clickwise.metrics.ranking import Ranking, ScoredRows, rank
 from clickwise.registry import register_metric
 
 NUM_BINS = 20
@@ -36,7 +37,11 @@ def ece(
 
     Reference: Naeini et al. 2015; equal-mass bins as in Nguyen and O'Connor 2015.
     """
-    bins = reliability_bins(logit, label, weight, num_bins)
+    return ece_of(reliability_bins(logit, label, weight, num_bins))
+
+
+def ece_of(bins: Sequence[ReliabilityBin]) -> float:
+    """Weighted mean over bins of |mean probability - mean label|; nan without bins."""
     total = sum(b.weight for b in bins)
     return sum(b.weight * abs(b.mean_prob - b.mean_label) for b in bins) / total if total > 0.0 else math.nan
 
@@ -49,25 +54,10 @@ def reliability_bins(
     Rows of one score are never parted (they go where the middle of their weight falls), so the bins depend neither on
     the order of the rows nor on whether a row of weight 2 is written once or twice. Bins without weight are left out.
     """
-    scores = np.asarray(logit)
-    order = np.argsort(scores)
-    scores = scores[order]
-    if not len(scores) or np.isnan(scores[-1]):
-        return []
-    starts = np.flatnonzero(np.concatenate([[True], scores[1:] != scores[:-1]]))
-    mass = np.ones(len(order)) if weight is None else np.asarray(weight, np.float64)[order]
-    run_mass = np.add.reduceat(mass, starts)
-    run_clicks = np.add.reduceat(np.where(np.asarray(label)[order] > 0, mass, 0.0), starts)
-    up_to = np.cumsum(run_mass)
-    if not up_to[-1] > 0.0:
-        return []
-    middle = (up_to - 0.5 * run_mass) / up_to[-1]
-    place = np.minimum((middle * num_bins).astype(np.int64), num_bins - 1)
-    in_bin = np.bincount(place, run_mass, num_bins)
-    prob = np.bincount(place, run_mass * probability(scores[starts]), num_bins)
-    clicks = np.bincount(place, run_clicks, num_bins)
-    return [
-        ReliabilityBin(float(p / m), float(c / m), float(m))
-        for p, c, m in zip(prob, clicks, in_bin, strict=True)
-        if m > 0
-    ]
+    mass = None if weight is None else np.asarray(weight)
+    return bins_of(rank([ScoredRows(np.asarray(logit), np.asarray(label) > 0, mass)]), num_bins)
+
+
+def bins_of(ranking: Ranking, num_bins: int) -> list[ReliabilityBin]:
+    """`reliability_bins` of rows that are in order."""
+    return [ReliabilityBin(p / m, c / m, m) for m, p, c in ranking.bin_sums(num_bins).tolist() if m > 0]

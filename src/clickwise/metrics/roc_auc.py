@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from clickwise.metrics.ranking import Ranking, ScoredRows, rank
 from clickwise.registry import register_metric
 
 
@@ -21,14 +20,7 @@ def roc_auc(
     >>> roc_auc(np.array([0.1, 0.4, 0.4, 0.8]), np.array([0, 0, 1, 1]))
     0.875
     """
-    positive = np.asarray(label) > 0
-    above = _sorted_scores(logit, positive, weight)
-    below = _sorted_scores(logit, ~positive, weight)
-    if above is None or below is None:
-        return math.nan
-    (scores, total), (other, other_total) = above, below
-    won = _mass_below(scores, other, other_total)
-    return float(np.dot(won, np.diff(total)) / (total[-1] * other_total[-1]))
+    return _ranked(logit, label, weight).auc()
 
 
 def roc_auc_stderr(logit: np.ndarray, label: np.ndarray) -> float:
@@ -40,36 +32,8 @@ def roc_auc_stderr(logit: np.ndarray, label: np.ndarray) -> float:
 
     Reference: DeLong et al. 1988; Sun and Xu 2014, Fast Implementation of DeLong's Algorithm, Eqs. 10-12.
     """
-    positive = np.asarray(label) > 0
-    above, below = _sorted_scores(logit, positive, None), _sorted_scores(logit, ~positive, None)
-    if above is None or below is None or len(above[0]) < 2 or len(below[0]) < 2:
-        return math.nan
-    (pos, pos_count), (neg, neg_count) = above, below
-    v10 = _mass_below(pos, neg, neg_count) / len(neg)
-    v01 = 1.0 - _mass_below(neg, pos, pos_count) / len(pos)
-    return math.sqrt(v10.var(ddof=1) / len(pos) + v01.var(ddof=1) / len(neg))
+    return _ranked(logit, label, None).auc_stderr()
 
 
-def _sorted_scores(
-    logit: np.ndarray, chosen: np.ndarray, weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The chosen scores in ascending order [m], and the weight that lies before each and after the last [m + 1].
-
-    None when nothing of weight is chosen, or a score is nan.
-    """
-    scores = np.asarray(logit)[chosen]
-    if weight is None:
-        scores = np.sort(scores)  # values alone sort several times as fast as positions
-        total = np.arange(len(scores) + 1, dtype=np.float64)
-    else:
-        order = np.argsort(scores)
-        scores = scores[order]
-        total = np.concatenate([[0.0], np.cumsum(np.asarray(weight)[chosen][order], dtype=np.float64)])
-    if not total[-1] > 0.0 or np.isnan(scores[-1]):  # nan sorts last
-        return None
-    return scores, total
-
-
-def _mass_below(scores: np.ndarray, other: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """For each of the sorted `scores`, the weight of `other` below it, and half of what equals it."""
-    return 0.5 * (total[np.searchsorted(other, scores, "left")] + total[np.searchsorted(other, scores, "right")])
+def _ranked(logit: np.ndarray, label: np.ndarray, weight: np.ndarray | None) -> Ranking:
+    return rank([ScoredRows(np.asarray(logit), np.asarray(label) > 0, None if weight is None else np.asarray(weight))])

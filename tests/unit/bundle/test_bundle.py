@@ -14,7 +14,7 @@ import safetensors
 import safetensors.numpy
 
 import clickwise as cw
-from clickwise.bundle import Bundle, load
+from clickwise.bundle import Bundle, files, load
 from clickwise.bundle.files import MANIFEST, seal
 from clickwise.errors import BundleError, DataError
 
@@ -106,6 +106,36 @@ def change_weights(folder: Path, change) -> None:  # type: ignore[no-untyped-def
     change(tensors)
     safetensors.numpy.save_file(tensors, path)
     reseal(folder)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs the memory map of the process")
+def test_weights_are_mapped_and_not_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+    real = files.sha256_of
+    monkeypatch.setattr(files, "sha256_of", lambda path: hashed.append(path.name) or real(path))
+    bundle = load(copy)
+    assert "pipeline.json" in hashed
+    assert "weights.safetensors" not in hashed
+    regions = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if str(copy) in line]
+    spans = [tuple(int(end, 16) for end in r[0].split("-")) for r in regions if r[-1].endswith(".safetensors")]
+    for name, weight in bundle.model.state_dict().items():
+        assert any(begin <= weight.data_ptr() < end for begin, end in spans), f"{name} is a copy"
+
+
+def test_writing_to_opened_weights_leaves_the_file_as_it_is(copy: Path) -> None:
+    bundle = load(copy)
+    for weight in bundle.model.state_dict().values():
+        weight.zero_()
+    cw.inspect(copy)
+
+
+def test_inspect_finds_what_opening_does_not_look_for(copy: Path) -> None:
+    weights = bytearray((copy / "weights.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (copy / "weights.safetensors").write_bytes(weights)
+    load(copy)
+    with pytest.raises(BundleError, match=r"weights\.safetensors: its checksum differs"):
+        cw.inspect(copy)
 
 
 def test_weights_must_fit_the_model(copy: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every byte of a bundle is under a checksum: flip or cut any, and it is refused before anything is opened."""
+"""Every byte of a bundle is under a checksum: `verify` finds any that was flipped or cut."""
 
 from __future__ import annotations
 
@@ -54,6 +54,21 @@ def test_any_changed_or_cut_byte_is_found(folder: Path) -> None:
             verify(folder)
         path.write_bytes(whole)
     verify(folder)
+
+
+def test_without_the_weights_all_else_is_still_checked(folder: Path) -> None:
+    weights, features = folder / WEIGHTS, folder / "features" / "pipeline.json"
+    weights.write_bytes(bytes(256))
+    assert verify(folder, weights=False)
+    with pytest.raises(BundleError, match=r"weights\.safetensors: its checksum differs"):
+        verify(folder)
+    weights.write_bytes(bytes(255))
+    with pytest.raises(BundleError, match="has 255 bytes, the manifest says 256"):
+        verify(folder, weights=False)
+    weights.write_bytes(bytes(256))
+    features.write_text("[]")
+    with pytest.raises(BundleError, match=r"pipeline\.json: its checksum differs"):
+        verify(folder, weights=False)
 
 
 def test_missing_files_and_folders(folder: Path, tmp_path: Path) -> None:

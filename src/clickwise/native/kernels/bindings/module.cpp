@@ -16,4 +16,5 @@ NB_MODULE(_kernels, m) {
   add_cross(m);
   add_interactions(m);
   add_norm(m);
+  add_ranking(m);
 }
