@@ -6,7 +6,7 @@
 
 namespace clickwise::CW_ISA {
 
-constexpr int64_t kChunk = 1024;
+constexpr int64_t kChunk = 2048;
 
 template <class E>
 struct Backward {

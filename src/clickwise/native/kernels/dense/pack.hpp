@@ -56,14 +56,16 @@ CW_INLINE void transpose(Words (&v)[kLanes]) {
 template <class E, class S>
 CW_INLINE void pack(const S* from, int64_t ld, int64_t K, int64_t end, int64_t N, E* to, int64_t panel, int64_t first,
                     int64_t last) {
-  for (int64_t p = first; p < last; p++) {
-    for (int j = 0; j < kPanel; j += kLanes) {
-      const int64_t column = p * kPanel + j, count = N - column;
-      E* at = to + p * panel + j * kPair<E>;
-      for (int64_t k = 0; k < end; k += kPair<E>, at += kPanel * kPair<E>) {
-        const S* row = k < K && count > 0 ? from + k * ld + column : nullptr;
-        const Words w = words_of_rows<E>(row, row && k + 1 < K ? row + ld : nullptr, count);
-        std::memcpy(at, &w, sizeof w);
+  constexpr int64_t kRows = 16;  // a few rows at a time, so that each is read along its lines
+  for (int64_t begin = 0; begin < end; begin += kRows) {
+    for (int64_t p = first; p < last; p++) {
+      for (int j = 0; j < kPanel; j += kLanes) {
+        const int64_t column = p * kPanel + j, count = N - column;
+        for (int64_t k = begin; k < smaller(begin + kRows, end); k += kPair<E>) {
+          const S* row = k < K && count > 0 ? from + k * ld + column : nullptr;
+          const Words w = words_of_rows<E>(row, row && k + 1 < K ? row + ld : nullptr, count);
+          std::memcpy(to + p * panel + k * kPanel + j * kPair<E>, &w, sizeof w);
+        }
       }
     }
   }

@@ -9,7 +9,7 @@ CW_INLINE int64_t spin_floats(int64_t steps) {
   volatile float seed = 1;
   const Floats a = all(seed), b = a * 1e-9f;
   Floats sums[kChains];
-  for (Floats& s : sums) s = b;
+  for (int i = 0; i < kChains; i++) sums[i] = b * static_cast<float>(i);  // unlike, lest they be made one
   for (int64_t step = 0; step < steps; step++) {
     CW_UNROLL
     for (int i = 0; i < kChains; i++) sums[i] = sums[i] * a + b;
@@ -34,7 +34,8 @@ CW_INLINE int64_t spin_halves(int64_t steps) {
   constexpr int kChains = 24;
   volatile int seed = 0;
   const Operand<bf16> a{reinterpret_cast<__m512bh>(_mm512_set1_epi32(seed))};
-  Floats sums[kChains]{};
+  Floats sums[kChains];
+  for (int i = 0; i < kChains; i++) sums[i] = all(static_cast<float>(i) * 1e-9f);
   for (int64_t step = 0; step < steps; step++) {
     CW_UNROLL
     for (int i = 0; i < kChains; i++) a.times(a, sums[i]);
