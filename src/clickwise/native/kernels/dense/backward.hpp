@@ -79,10 +79,12 @@ struct Backward {
           else
             pack(x + first * K, K, R, padded(R), K, input[l] + offset * kPanel, panel, 0, all_panels);
         }
-        if (goes_down(l) && l)
+        if (goes_down(l) && l) {
           product(g, stride<E>(N), R, weight[l], N, K, mask);
-        else if (goes_down(l))
+          end_rows(below, R, K);
+        } else if (goes_down(l)) {
           product(g, stride<E>(N), R, weight[l], N, K, Write<E>{false, grad_x + first * K, K, K});
+        }
       }
       turn ^= 1;
     }

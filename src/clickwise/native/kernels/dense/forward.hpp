@@ -50,9 +50,7 @@ struct Forward {
         E* out = saved ? saved->rows[l] + first * ld : slab.rows[(l + 1) & 1];
         product(a, stride<E>(K), R, weight[l], K, N,
                 Activate<E, E>{bias[l], layer.relu, dropout, first, out, ld, padded(N, kPanel)});
-        for (int64_t r = 0; r < R; r++) {
-          for (int64_t n = padded(N, kPanel); n < padded(N); n++) out[r * ld + n] = 0;
-        }
+        end_rows(out, R, N);
         a = out;
       }
     }

@@ -63,6 +63,14 @@ CW_INLINE void to_rows(const float* from, int64_t R, int64_t W, E* to) {
   }
 }
 
+// Zeros behind the W columns of rows that a product has written up to the end of its last panel.
+template <class E>
+CW_INLINE void end_rows(E* rows, int64_t R, int64_t W) {
+  for (int64_t r = 0; r < R; r++) {
+    for (int64_t k = padded(W, kPanel); k < padded(W); k++) rows[r * stride<E>(W) + k] = 0;
+  }
+}
+
 // Two slabs of rows for the widest layer, which take turns as input and output.
 template <class E>
 struct SlabRows {
