@@ -60,7 +60,7 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.norms is None and compiled(Tier.DENSE, x):
             return self._compiled(x)
-        for i, layer in enumerate(self.hidden):
+        for i, layer in enumerate(self._linears()):
             x = linear(x, layer.weight, layer.bias)
             if self.norms is not None:
                 x = self.norms[i](x)
@@ -69,9 +69,12 @@ class MLP(nn.Module):
                 x = F.dropout(x, self.dropout, self.training)
         return x if self.out is None else linear(x, self.out.weight, self.out.bias)
 
+    def _linears(self) -> list[nn.Linear]:
+        return [layer for layer in self.hidden if isinstance(layer, nn.Linear)]
+
     def _compiled(self, x: Tensor) -> Tensor:
         dropout = self.dropout if self.training else 0.0
-        layers = [Layer(layer.weight, layer.bias, relu=True, dropout=dropout) for layer in self.hidden]
+        layers = [Layer(layer.weight, layer.bias, relu=True, dropout=dropout) for layer in self._linears()]
         if self.out is not None:
             layers.append(Layer(self.out.weight, self.out.bias))
         return tower(x, layers) if layers else x

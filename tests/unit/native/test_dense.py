@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ ROUNDING = {"fp32": 2e-6, "bf16": 1e-2}  # of the largest element; bf16 also rou
 def make(rows: int, widths: Sequence[int], relu_last: bool = False, dropout: float = 0.0) -> tuple[Tensor, list[Layer]]:
     generator = torch.Generator().manual_seed(rows + len(widths))
     layers = []
-    for i, (k, n) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (k, n) in enumerate(pairwise(widths)):
         weight, bias = torch.randn(n, k, generator=generator) / k**0.5, torch.randn(n, generator=generator) * 0.3
         relu = relu_last or i < len(widths) - 2
         layers.append(Layer(weight.requires_grad_(), bias.requires_grad_(), relu, dropout if relu else 0.0))
