@@ -10,6 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clickwise.layers.batch_norm import BatchNormReLU
+from clickwise.layers.dense import linear
+from clickwise.native import Tier
+from clickwise.native.dense import Layer, tower
+from clickwise.native.tensors import compiled
 
 
 def flat_input(vectors: Tensor, dense: Tensor) -> Tensor:
@@ -55,15 +59,27 @@ class MLP(nn.Module):
         return self.out.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        for i, layer in enumerate(self.hidden):
-            x = layer(x)
+        if self.norms is None and compiled(Tier.DENSE, x):
+            return self._compiled(x)
+        for i, layer in enumerate(self._linears()):
+            x = linear(x, layer.weight, layer.bias)
             if self.norms is not None:
                 x = self.norms[i](x, self.dropout)
                 continue
             x = F.relu(x)
             if self.dropout:
                 x = F.dropout(x, self.dropout, self.training)
-        return x if self.out is None else self.out(x)
+        return x if self.out is None else linear(x, self.out.weight, self.out.bias)
+
+    def _linears(self) -> list[nn.Linear]:
+        return [layer for layer in self.hidden if isinstance(layer, nn.Linear)]
+
+    def _compiled(self, x: Tensor) -> Tensor:
+        dropout = self.dropout if self.training else 0.0
+        layers = [Layer(layer.weight, layer.bias, relu=True, dropout=dropout) for layer in self._linears()]
+        if self.out is not None:
+            layers.append(Layer(self.out.weight, self.out.bias))
+        return tower(x, layers) if layers else x
 
 
 def _linear(in_dim: int, out_dim: int, bias: bool = True) -> nn.Linear:

@@ -14,6 +14,7 @@ NB_MODULE(_kernels, m) {
   m.def("threads", &threads);
   m.def("set_threads", &set_threads);
   add_cross(m);
+  add_dense(m);
   add_interactions(m);
   add_norm(m);
   add_ranking(m);

@@ -22,6 +22,7 @@ inline void require(bool holds, const char* what) {
 }
 
 void add_cross(nb::module_&);
+void add_dense(nb::module_&);
 void add_interactions(nb::module_&);
 void add_norm(nb::module_&);
 void add_ranking(nb::module_&);

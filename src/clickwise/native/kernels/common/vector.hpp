@@ -28,7 +28,7 @@ CW_INLINE Floats load(const float* from) {
 
 CW_INLINE void store(float* to, Floats v) { std::memcpy(to, &v, sizeof v); }
 
-CW_INLINE Floats all(float x) { return Floats{} + x; }
+CW_INLINE Floats all(float x) { return x - Floats{}; }  // x + 0 would turn -0 into 0, and so cost an addition
 
 CW_INLINE float sum(Floats v) {
   float total = 0;

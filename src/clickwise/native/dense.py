@@ -1,0 +1,108 @@
+"""Linear layers, compiled: one alone or a tower of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clickwise.native import kernels
+from clickwise.native.precision import Precision, current
+from clickwise.native.tensors import array
+
+
+@dataclass(frozen=True)
+class Layer:
+    """relu and dropout(p) after W x + b: weight [N, K], bias [N]. Dropout is for training, and only after ReLU."""
+
+    weight: Tensor
+    bias: Tensor | None
+    relu: bool = False
+    dropout: float = 0.0
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x W^T + b in the precision in use: [B, K], [N, K], [N] -> [B, N]."""
+    return tower(x, [Layer(weight, bias)])
+
+
+def tower(x: Tensor, layers: Sequence[Layer]) -> Tensor:
+    """a_{l+1} = dropout(relu(W_l a_l + b_l)) in the precision in use: [B, K of the first] -> [B, N of the last].
+
+    The seed of dropout is drawn from torch's generator, so that a run resumed from a checkpoint drops the same.
+    """
+    parameters = [p for layer in layers for p in (layer.weight, layer.bias)]
+    drops = any(layer.dropout for layer in layers)
+    call = _Call(
+        relu=[layer.relu for layer in layers],
+        dropout=[layer.dropout for layer in layers],
+        precision=current(),
+        seed=int(torch.randint(2**63 - 1, ())) if drops else 0,
+        keep=torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *parameters)),
+    )
+    return Tower.apply(call, x.contiguous(), *parameters)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What `Tower` is told beside tensors; `keep`: a backward pass may follow."""
+
+    relu: list[bool]
+    dropout: list[float]
+    precision: Precision
+    seed: int
+    keep: bool
+
+    def shape(self) -> Any:
+        return kernels().DenseShape(self.relu, self.dropout, self.precision == "bf16")
+
+
+class Tower(torch.autograd.Function):
+    """`tower`, given a call and the weights and biases in turns."""
+
+    @staticmethod
+    def forward(ctx: Any, call: _Call, x: Tensor, *parameters: Tensor | None) -> Tensor:
+        weights, biases, shape = *_arrays(parameters), call.shape()
+        y = x.new_empty(len(x), weights[-1].shape[0])
+        saved = None
+        if call.keep:
+            saved = torch.empty(kernels().dense_saved_bytes(weights, biases, shape, len(x)), dtype=torch.uint8)
+            ctx.call = call
+            ctx.save_for_backward(x, saved, y if call.relu[-1] else None, *parameters)
+        kernels().dense_forward(weights, biases, shape, call.seed, array(x), _array(saved), array(y))
+        return y
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, saved, y, *parameters = ctx.saved_tensors
+        grad_y = gradients[0].contiguous()
+        wanted = [
+            torch.empty_like(t, memory_format=torch.contiguous_format) if needed else None
+            for t, needed in zip((x, *parameters), ctx.needs_input_grad[1:], strict=True)
+        ]
+        grad_x, *grads = [_array(t) for t in wanted]
+        kernels().dense_backward(
+            *_arrays(parameters),
+            ctx.call.shape(),
+            array(x),
+            array(saved),
+            array(grad_y if y is None else y),
+            array(grad_y),
+            grad_x,
+            grads[::2],
+            grads[1::2],
+        )
+        return None, *wanted
+
+
+def _array(tensor: Tensor | None) -> Any:
+    return None if tensor is None else array(tensor)
+
+
+def _arrays(parameters: Sequence[Tensor | None]) -> tuple[list[Any], list[Any]]:
+    """Weights and biases apart."""
+    return [_array(p) for p in parameters[::2]], [_array(p) for p in parameters[1::2]]

@@ -1,0 +1,46 @@
+// A tower of linear layers: a_{l+1} = dropout(relu(W_l a_l + b_l)). See README.md in this folder.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "common/isa.hpp"
+
+namespace clickwise {
+
+// One layer, K inputs to N outputs. All arrays are fp32, row-major and dense.
+struct DenseLayer {
+  const float* weight;  // [N, K]
+  const float* bias;    // [N], or null for none
+  int64_t K, N;
+  bool relu;
+  float dropout;  // share of activations set to zero, in [0, 1); only with `relu`
+  float* grad_weight = nullptr;  // [N, K], written by `backward`; null when nobody asks
+  float* grad_bias = nullptr;    // [N], likewise
+};
+
+struct DenseTower {
+  const DenseLayer* layers;
+  int64_t count;
+  uint64_t seed;  // of dropout
+  bool half;      // operands of the products are rounded to bf16; sums are fp32 either way
+};
+
+struct DenseKernels {
+  // Bytes that `forward` keeps for `backward`: the activations of all layers but the last.
+  int64_t (*saved_bytes)(const DenseTower& tower, int64_t B);
+
+  // x [B, K of the first] in; y [B, N of the last] out; saved [saved_bytes] out, or null when no gradient is wanted.
+  void (*forward)(const DenseTower& tower, const float* x, int64_t B, uint8_t* saved, float* y);
+
+  // From x, saved and y of the forward pass and grad_y [B, N of the last]: each layer's grad_weight and grad_bias, and
+  // grad_x [B, K of the first] unless that is null.
+  void (*backward)(const DenseTower& tower, const float* x, int64_t B, const uint8_t* saved, const float* y,
+                   const float* grad_y, float* grad_x);
+
+  // Floating-point operations of `steps` rounds of multiply-adds that never leave the registers: the limit of one core.
+  int64_t (*spin)(bool half, int64_t steps);
+};
+
+CW_DENSE_FAMILY(DenseKernels, dense)
+
+}  // namespace clickwise
