@@ -23,14 +23,16 @@ kernels: $(STAMP)
 	  && $(BIN)/ninja -C build/kernels --quiet \
 	  || echo 'clickwise: the kernels were not built (see above); torch will do their work, slower'
 
-# The kernels compiled with the address and undefined-behaviour sanitizers, under their own tests.
+# The kernels compiled with the address and undefined-behaviour sanitizers, under their own tests; then as before again.
+SANITIZERS = $$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so) $$(g++ -print-file-name=libstdc++.so)
 asan: kernels
 	$(BIN)/cmake -S . -B build/asan -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
-	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DCLICKWISE_SANITIZE=ON > build/asan.log
+	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DCLICKWISE_SANITIZE=ON -DCLICKWISE_IN_SOURCE=ON > build/asan.log
+	rm -f src/clickwise/native/_kernels*.so
 	$(BIN)/ninja -C build/asan --quiet
-	rm -rf build/asan/src && cp -r src build/asan/src && cp build/asan/_kernels*.so build/asan/src/clickwise/native/
-	PYTHONPATH=build/asan/src LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" \
-	  ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m pytest -p no:cacheprovider tests/unit/native
+	LD_PRELOAD="$(SANITIZERS)" ASAN_OPTIONS=detect_leaks=0 \
+	  $(BIN)/python -m pytest -p no:cacheprovider tests/unit/native; result=$$?; \
+	  rm -f src/clickwise/native/_kernels*.so; $(MAKE) kernels; exit $$result
 
 demo: kernels
 	$(BIN)/clickwise demo

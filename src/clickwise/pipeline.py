@@ -221,7 +221,7 @@ def predict(
 
 
 def inspect(folder: str | Path) -> BundleSummary:
-    """What a saved bundle is: model, features, data, metrics, files. All its checksums are checked, those of the weights too.
+    """What a saved bundle is: model, features, data, metrics, files. All checksums are checked, the weights' too.
 
     Raises:
         BundleError: not a bundle, damaged, or of another format version.
@@ -315,6 +315,7 @@ def _provenance(
             "rows": result.rows_seen,
             "seconds": result.seconds,
             "interrupted": result.interrupted,
+            "precision": result.precision,
             "best_epoch": result.best_epoch,
             "parameters": sum(p.numel() for p in ranker.parameters()),
         },

@@ -209,7 +209,7 @@ def _build_model(folder: Path, entry: Any, inputs: InputSpec) -> Ranker:
 
 
 def _load_weights(path: Path, model: Ranker) -> None:
-    """Give a model on the meta device the tensors of a safetensors file, whose names, types and shapes must fit exactly.
+    """Give a model on the meta device the tensors of a safetensors file; names, types and shapes must fit exactly.
 
     They are views of the mapped file; who writes to one gets pages of its own, and the file stays as it is.
     """

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from clickwise.layers.dense import linear
 from clickwise.native import Tier
 from clickwise.native.cross import cross_v1, cross_v2
 from clickwise.native.tensors import compiled
@@ -59,12 +60,12 @@ class CrossV2(nn.Module):
             (nn.init.xavier_normal_ if name.endswith("weight") else nn.init.zeros_)(parameter)
 
     def forward(self, x0: Tensor) -> Tensor:
-        parameters = list(self.up.parameters())  # weight and bias of one layer after the other
-        if compiled(Tier.DENSE, x0, *parameters):
-            down = () if self.down is None else list(self.down.parameters())
-            return cross_v2(x0, parameters[::2], parameters[1::2], down)
+        both = list(self.up.parameters())  # weight and bias of one layer after the other
+        up, bias, down = both[::2], both[1::2], [] if self.down is None else list(self.down.parameters())
+        if compiled(Tier.DENSE, x0, *up):
+            return cross_v2(x0, up, bias, down)
         x = x0
-        for i, up in enumerate(self.up):
-            inner = x if self.down is None else self.down[i](x)  # V^T x
-            x = torch.addcmul(x, x0, up(inner))
+        for i in range(len(self.up)):
+            inner = x if self.down is None else linear(x, down[i])  # V^T x
+            x = torch.addcmul(x, x0, linear(inner, up[i], bias[i]))
         return x

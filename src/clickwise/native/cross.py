@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from clickwise.native import kernels
+from clickwise.native.dense import product, product_gradients
+from clickwise.native.precision import current
 from clickwise.native.tensors import array
-
-__all__ = ["FLOAT32", "CrossV1Network", "Products", "cross_v1", "cross_v2"]
 
 
 class CrossV1Network(torch.autograd.Function):
@@ -39,35 +39,6 @@ def cross_v1(x0: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return out
 
 
-class Products(Protocol):
-    """The three matrix products of a linear layer y = x W^T + b; x [B, d], W [N, d], y [B, N], all float32."""
-
-    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """x W^T + b."""
-
-    def add_input_gradient(self, into: Tensor, grad_y: Tensor, weight: Tensor) -> None:
-        """into += grad_y W."""
-
-    def weight_gradient(self, grad_y: Tensor, x: Tensor) -> Tensor:
-        """grad_y^T x."""
-
-
-class _Float32:
-    """torch's products."""
-
-    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return torch.nn.functional.linear(x, weight, bias)
-
-    def add_input_gradient(self, into: Tensor, grad_y: Tensor, weight: Tensor) -> None:
-        into.addmm_(grad_y, weight)
-
-    def weight_gradient(self, grad_y: Tensor, x: Tensor) -> Tensor:
-        return grad_y.t() @ x
-
-
-FLOAT32: Products = _Float32()
-
-
 @dataclass(frozen=True, slots=True)
 class _Layer:
     """u = (x V) U^T + b; without a rank u = x U^T + b and `down` is None."""
@@ -88,12 +59,13 @@ class CrossV2Network(torch.autograd.Function):
     """All layers as one node: the gradient of x_0 is summed in place, layer by layer, from the last to the first."""
 
     @staticmethod
-    def forward(ctx: Any, products: Products, num_layers: int, x0: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, num_layers: int, x0: Tensor, *parameters: Tensor) -> Tensor:
         x0 = x = x0.contiguous()
+        precision = current()
         inputs, inners, outers = [], [], []
         for layer in _layers(parameters, num_layers):
-            inner = x if layer.down is None else products.forward(x, layer.down, None)  # V^T x
-            outer, out = products.forward(inner, layer.up, layer.bias), torch.empty_like(x0)
+            inner = x if layer.down is None else product(x, layer.down, None, precision)  # V^T x
+            outer, out = product(inner, layer.up, layer.bias, precision), torch.empty_like(x0)
             kernels().cross_v2_forward(array(x), array(x0), array(outer), array(out))
             inputs.append(x)
             outers.append(outer)
@@ -101,12 +73,13 @@ class CrossV2Network(torch.autograd.Function):
                 inners.append(inner)
             x = out
         ctx.save_for_backward(*parameters, *inputs, *outers, *inners)  # inputs[0] is x0
-        ctx.products, ctx.num_layers, ctx.num_parameters = products, num_layers, len(parameters)
+        ctx.precision, ctx.num_layers, ctx.num_parameters = precision, num_layers, len(parameters)
         return x
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        count, products = ctx.num_layers, ctx.products
+        count, precision = ctx.num_layers, ctx.precision
         layers = _layers(ctx.saved_tensors[: ctx.num_parameters], count)
         saved = ctx.saved_tensors[ctx.num_parameters :]
         inputs, outers, inners = saved[:count], saved[count : 2 * count], saved[2 * count :]
@@ -119,24 +92,21 @@ class CrossV2Network(torch.autograd.Function):
             kernels().cross_v2_backward(
                 *map(array, (grad, x0, outers[i])), first, last, *map(array, (grad_outer, bias[-1], grad_x0))
             )
-            up.append(products.weight_gradient(grad_outer, inners[i] if inners else inputs[i]))
-            grad = grad_x0 if last else grad.clone() if first else grad  # dL/dx_i; torch owns the gradient given
-            if layer.down is None:
-                products.add_input_gradient(grad, grad_outer, layer.up)
-            else:
-                grad_inner = torch.zeros_like(inners[i])
-                products.add_input_gradient(grad_inner, grad_outer, layer.up)
-                down.append(products.weight_gradient(grad_inner, inputs[i]))
-                products.add_input_gradient(grad, grad_inner, layer.down)
-        return (None, None, grad_x0, *reversed(up), *reversed(bias), *reversed(down))
+            inner = inners[i] if inners else inputs[i]
+            below, grad_up = product_gradients(grad_outer, inner, layer.up, precision)
+            up.append(grad_up)
+            if layer.down is not None:
+                below, grad_down = product_gradients(below, inputs[i], layer.down, precision)
+                down.append(grad_down)
+            grad = (grad_x0 if last else below).add_(below if last else grad)  # dL/dx_i
+        return (None, grad_x0, *reversed(up), *reversed(bias), *reversed(down))
 
 
-def cross_v2(
-    x0: Tensor, up: Sequence[Tensor], bias: Sequence[Tensor], down: Sequence[Tensor] = (), products: Products = FLOAT32
-) -> Tensor:
+def cross_v2(x0: Tensor, up: Sequence[Tensor], bias: Sequence[Tensor], down: Sequence[Tensor] = ()) -> Tensor:
     """x_{l+1} = x_0 * (U_l V_l^T x_l + b_l) + x_l: [B, d] -> [B, d]; without `down`, U_l is the whole matrix.
 
-    up: L of [d, d] or [d, r]; bias: L of [d]; down: V^T, none or L of [r, d].
+    Products are made in the precision in use. up: L of [d, d] or [d, r]; bias: L of [d]; down: V^T, none or L of
+    [r, d].
     """
-    out: Tensor = CrossV2Network.apply(products, len(up), x0, *up, *bias, *down)
+    out: Tensor = CrossV2Network.apply(len(up), x0, *up, *bias, *down)
     return out

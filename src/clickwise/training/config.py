@@ -29,7 +29,9 @@ class TrainingConfig:
         min_delta: an improvement is larger than this.
         reduce_on_plateau: factor in (0, 1] of the learning rates after a validation without improvement; 1 is off.
         clip_grad_norm: largest joint norm of all gradients; None is off.
-        threads: torch threads; None leaves torch's choice.
+        precision: of the operands of dense layers in training: "fp32", "bf16" (sums, tables, optimiser state and master
+            weights stay fp32), or "auto", which is bf16 where the processor multiplies it natively. Scoring is fp32.
+        threads: threads of torch and of the kernels; None leaves torch's choice.
     """
 
     epochs: int = 10
@@ -44,6 +46,7 @@ class TrainingConfig:
     min_delta: float = 0.0
     reduce_on_plateau: float = 1.0
     clip_grad_norm: float | None = None
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -53,6 +56,7 @@ class TrainingConfig:
             require(getattr(self, key) >= 0, key, getattr(self, key), "a whole number >= 0")
         for key in ("embedding_l2", "min_delta"):
             require(0.0 <= getattr(self, key) < float("inf"), key, getattr(self, key), "a number >= 0")
+        require(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "'auto', 'fp32' or 'bf16'")
         require(self.monitor in ("log_loss", "roc_auc"), "monitor", self.monitor, "'log_loss' or 'roc_auc'")
         require(0.0 < self.reduce_on_plateau <= 1.0, "reduce_on_plateau", self.reduce_on_plateau, "a number in (0, 1]")
         clip = self.clip_grad_norm

@@ -15,6 +15,7 @@ from clickwise.errors import ClickwiseError, DataError
 from clickwise.losses import binary_cross_entropy
 from clickwise.models import Ranker
 from clickwise.native import set_threads
+from clickwise.native.precision import resolve, using
 from clickwise.optim import Optimizer
 from clickwise.progress import Progress
 from clickwise.training.best import BestWeights, best_weights
@@ -99,6 +100,7 @@ class _Run:
         self.progress, self.interrupt, self.best = progress, interrupt, best
         self.optimizer = Optimizer(model, config.optimizer, config.embedding_optimizer, config.embedding_l2)
         self.position = Position()
+        self.precision = resolve(config.precision)
         self._between_steps = True
 
     def run(self, checkpoints: Checkpoints | None) -> TrainingResult:
@@ -128,6 +130,7 @@ class _Run:
             stopped_early=self._out_of_patience(),
             rows_seen=p.rows_seen,
             seconds=time.perf_counter() - self._started,
+            precision=self.precision,
         )
 
     def _epochs(self, checkpoints: Checkpoints | None) -> None:
@@ -166,7 +169,8 @@ class _Run:
     def _step(self, batch: Batch) -> None:
         p = self.position
         assert batch.label is not None
-        loss = binary_cross_entropy(self.model(batch), batch.label, batch.weight)
+        with using(self.precision):
+            loss = binary_cross_entropy(self.model(batch), batch.label, batch.weight)
         value = loss.item()
         if not math.isfinite(value):
             raise ClickwiseError(

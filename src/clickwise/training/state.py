@@ -72,6 +72,7 @@ class TrainingResult:
         stopped_early: ended because validations stopped improving.
         rows_seen: rows trained on, every pass counted.
         seconds: wall time of training and validation.
+        precision: of the dense layers, "fp32" or "bf16": what "auto" came to.
     """
 
     history: list[dict[str, float]]
@@ -82,6 +83,7 @@ class TrainingResult:
     stopped_early: bool
     rows_seen: int
     seconds: float
+    precision: str
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
