@@ -13,5 +13,6 @@ NB_MODULE(_kernels, m) {
   m.def("use_isa", &use_isa);
   m.def("threads", &threads);
   m.def("set_threads", &set_threads);
+  add_columns(m);
   add_interactions(m);
 }
