@@ -10,6 +10,7 @@ import pyarrow.types as pt
 from clickwise.errors import DataError
 from clickwise.features.arrays import codes, is_text, plain
 from clickwise.features.transform import BadCell, BadCells
+from clickwise.native import columns
 
 MISSING_TEXTS = ("", "nan", "NaN", "null", "NULL", "\\N")
 """Text that says a number is missing."""
@@ -33,6 +34,9 @@ def to_numbers(column: pa.Array) -> pa.DoubleArray:
         column = plain(column.dictionary_decode())
     kind = column.type
     if is_text(kind):
+        plain_digits = columns.numbers(column) if columns.compiled() else None
+        if plain_digits is not None:
+            return plain_digits
         numbers = _from_text(column)
     elif pt.is_boolean(kind):
         numbers = column.cast(pa.int8()).cast(pa.float64())
@@ -51,7 +55,21 @@ def to_numbers(column: pa.Array) -> pa.DoubleArray:
 
 def number_values(parsed: pa.DoubleArray) -> np.ndarray:
     """[n] float64 of what `to_numbers` gives; NaN where it is missing."""
-    return parsed.to_numpy(zero_copy_only=False)
+    if not parsed.null_count:
+        return parsed.to_numpy()
+    validity, data = parsed.buffers()
+    bits = np.frombuffer(validity, np.uint8)[parsed.offset // 8 :]
+    present = np.unpackbits(bits, count=parsed.offset % 8 + len(parsed), bitorder="little")[parsed.offset % 8 :]
+    values = np.frombuffer(data, np.float64, len(parsed), parsed.offset * 8)
+    return np.where(present.view(bool), values, np.nan)
+
+
+def places(x: np.ndarray, cuts: np.ndarray, first: int, missing: int) -> np.ndarray:
+    """first + the number of rising `cuts` [C] at or below x [n]: [n] int32; `missing` where x is NaN."""
+    if columns.compiled():
+        return columns.places(x, cuts, first, missing)
+    below = first + np.searchsorted(cuts, x, side="right")
+    return np.where(np.isnan(x), missing, below).astype(np.int32)
 
 
 def _from_text(text: pa.Array) -> pa.DoubleArray:

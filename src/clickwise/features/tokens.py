@@ -20,6 +20,7 @@ import pyarrow.types as pt
 from clickwise.errors import DataError
 from clickwise.features.arrays import codes, is_text, plain, text_buffers
 from clickwise.features.transform import BadCell, BadCells
+from clickwise.native import columns
 
 MAX_TOKEN_BYTES = 4096
 """A longer token is a cell that cannot be read: it is a document or a broken quote, not a category."""
@@ -52,6 +53,22 @@ def to_tokens(column: pa.Array, max_bytes: int | None = MAX_TOKEN_BYTES) -> pa.D
     if not absent.any():
         return encoded if text is encoded.dictionary else _dictionary_array(encoded.indices, text)
     return _without(encoded, text, absent)
+
+
+def to_cells(column: pa.Array) -> pa.Array:
+    """The tokens of a column [n] in the form that costs least: with kernels text stays as it is, else `to_tokens`.
+
+    A cell of text that is null or empty is missing.
+
+    Raises:
+        BadCells, DataError: as `to_tokens`.
+    """
+    column = plain(column)
+    if columns.compiled() and is_text(column.type):
+        longest, ascii_only = columns.survey(column)
+        if longest <= MAX_TOKEN_BYTES and (ascii_only or not _problems(column, None)):
+            return column
+    return to_tokens(column)
 
 
 def _distinct(column: pa.Array) -> pa.DictionaryArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -51,6 +52,11 @@ class Transform(ABC):
         Raises:
             BadCells: cells that cannot be read.
         """
+
+    @classmethod
+    def form(cls, config: Any) -> Hashable:
+        """What `parse` depends on: a column that several features read in equal forms is parsed once."""
+        return cls, config
 
     @classmethod
     @abstractmethod

@@ -75,11 +75,14 @@ class Counter:
         return self._counter.size()
 
     def add(self, text: pa.Array, error: int) -> int:
-        """Count one more chunk of tokens; null and empty are none. Gives how many different ones it has.
+        """Count one more chunk of tokens, as text or as a dictionary of text; null and empty are none.
+
+        Gives how many different ones it has.
 
         Args:
             error: kept beside each token that is new.
         """
+        text = text.dictionary_decode() if pa.types.is_dictionary(text.type) else text
         return self._counter.add(*_buffers(text), xxh64(text, 0), error)
 
     def counts(self) -> tuple[np.ndarray, np.ndarray]:

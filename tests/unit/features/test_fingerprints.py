@@ -13,8 +13,8 @@ def test_each_token_is_found_and_no_other() -> None:
     tokens = pa.array([f"t{i}" for i in range(1000)])
     index = Fingerprints.build(tokens, 2)
     assert index.seed == 0
-    assert index.find(tokens, 1).tolist() == list(range(2, 1002))
-    assert index.find(pa.array(["t1000", "", "t7"]), 1).tolist() == [1, 1, 9]
+    assert index.find(tokens, 1, 0).tolist() == list(range(2, 1002))
+    assert index.find(pa.array(["t1000", "", "t7"]), 1, 0).tolist() == [1, 0, 9]
     assert (np.diff(index.hashes.astype(object)) > 0).all()
 
 
@@ -23,12 +23,12 @@ def test_many_look_ups_in_a_large_table_give_the_same(monkeypatch: pytest.Monkey
     index = Fingerprints.build(tokens.slice(0, 1500), 2)
     plain = index.find(tokens, 1)
     monkeypatch.setattr(fingerprints, "_LARGE", 10)
-    assert index.find(tokens, 1).tolist() == plain.tolist() == [*range(2, 1502), *[1] * 500]
+    assert index.find(tokens, 1, 0).tolist() == plain.tolist() == [*range(2, 1502), *[1] * 500]
 
 
 def test_an_empty_map_knows_nothing() -> None:
     index = Fingerprints.build(pa.array([], pa.string()), 2)
-    assert index.find(pa.array(["a", "b"]), 1).tolist() == [1, 1]
+    assert index.find(pa.array(["a", "b"]), 1, 0).tolist() == [1, 1]
 
 
 def test_a_collision_moves_on_to_the_next_seed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,4 +39,4 @@ def test_a_collision_moves_on_to_the_next_seed(monkeypatch: pytest.MonkeyPatch) 
     tokens = pa.array(["a", "b", "c", "d"])
     index = Fingerprints.build(tokens, 2)
     assert index.seed == 2
-    assert index.find(tokens, 1).tolist() == [2, 3, 4, 5]
+    assert index.find(tokens, 1, 0).tolist() == [2, 3, 4, 5]
