@@ -57,6 +57,21 @@ def text_buffers(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return data, offsets.astype(np.int64)
 
 
+def nulls_but(array: pa.Array, mask: np.ndarray) -> pa.Array:
+    """The array with a null wherever `mask` [n] is false. Text and numbers keep their buffers; other types are copied."""
+    kind, n = array.type, len(array)
+    if n == 0 or bool(mask.all()):
+        return array
+    text = pt.is_string(kind) or pt.is_large_string(kind)
+    if not (text or pt.is_integer(kind) or pt.is_floating(kind) or pt.is_timestamp(kind)):
+        return array.take(pa.array(np.arange(n), mask=~mask))
+    present = mask & array.is_valid().to_numpy(zero_copy_only=False) if array.null_count else mask
+    validity = pa.py_buffer(np.packbits(present, bitorder="little"))
+    width = (8 if pt.is_large_string(kind) else 4) if text else kind.bit_width // 8
+    first = array.buffers()[1].slice(array.offset * width, (n + text) * width)
+    return pa.Array.from_buffers(kind, n, [validity, first, *array.buffers()[2:]], n - int(np.count_nonzero(present)))
+
+
 def codes(encoded: pa.DictionaryArray) -> np.ndarray:
     """[n] integer positions in the dictionary; -1 where the cell is null."""
     indices = encoded.indices

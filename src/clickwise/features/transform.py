@@ -26,7 +26,7 @@ class Fit(ABC):
 
     @abstractmethod
     def update(self, parsed: pa.Array) -> None:
-        """Take in one more chunk [n] of the column, as `Transform.parse` gives it."""
+        """Take in one more chunk [n] of the column, as `Transform.parse` gives it. A missing value teaches nothing."""
 
     @abstractmethod
     def finish(self) -> Transform:
