@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clickwise.features.arrays import codes
-from clickwise.features.numeric import NUMBER
+from clickwise.features.arrays import codes, values
+from clickwise.features.numeric import NUMBER, number_values
 from clickwise.features.tokens import to_tokens
 from clickwise.features.transform import BadCell, BadCells
 from clickwise.schema import Schema
@@ -57,8 +57,8 @@ def refuse_cells(wrong: np.ndarray, name: str, column: pa.Array, problem: str) -
 def _numbers(text: pa.Array) -> np.ndarray:
     """The text as float64, NaN where it is not a number."""
     numeric = pc.match_substring_regex(text, NUMBER)
-    return pc.if_else(numeric, text, None).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return number_values(pc.if_else(numeric, text, None).cast(pa.float64()))
 
 
 def _mask(flags: pa.Array) -> np.ndarray:
-    return flags.to_numpy(zero_copy_only=False)
+    return values(flags)

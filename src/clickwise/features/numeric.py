@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from clickwise.errors import DataError
-from clickwise.features.arrays import codes, is_text, plain
+from clickwise.features.arrays import codes, is_text, plain, present, values
 from clickwise.features.transform import BadCell, BadCells
 from clickwise.native import columns
 
@@ -46,22 +46,17 @@ def to_numbers(column: pa.Array) -> pa.DoubleArray:
         return pa.nulls(len(column), pa.float64())
     else:
         raise DataError(f"has type {kind}, which is not a number", fix="use another transform, or leave the column out")
-    values = numbers.to_numpy(zero_copy_only=False)
-    finite = np.isfinite(values)
+    found = number_values(numbers)
+    finite = np.isfinite(found)
     if np.count_nonzero(finite) == len(numbers) - numbers.null_count:
         return numbers
-    return pa.array(values, pa.float64(), mask=~finite)
+    return pa.array(found, pa.float64(), mask=~finite)
 
 
 def number_values(parsed: pa.DoubleArray) -> np.ndarray:
     """[n] float64 of what `to_numbers` gives; NaN where it is missing."""
-    if not parsed.null_count:
-        return parsed.to_numpy()
-    validity, data = parsed.buffers()
-    bits = np.frombuffer(validity, np.uint8)[parsed.offset // 8 :]
-    present = np.unpackbits(bits, count=parsed.offset % 8 + len(parsed), bitorder="little")[parsed.offset % 8 :]
-    values = np.frombuffer(data, np.float64, len(parsed), parsed.offset * 8)
-    return np.where(present.view(bool), values, np.nan)
+    found = values(parsed)
+    return np.where(present(parsed), found, np.nan) if parsed.null_count else found
 
 
 def places(x: np.ndarray, cuts: np.ndarray, first: int, missing: int) -> np.ndarray:

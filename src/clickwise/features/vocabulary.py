@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from clickwise.config import require
 from clickwise.errors import BundleError
 from clickwise.features import token_counts
+from clickwise.features.arrays import values
 from clickwise.features.fingerprints import Fingerprints
 from clickwise.features.multivalued import Slots, SlotsFit, check_options, parse_values, values_form
 from clickwise.features.state_values import read_whole
@@ -146,4 +147,4 @@ class _VocabularyFit(Fit):
 
 def _flat(column: pa.ChunkedArray) -> np.ndarray:
     """The only chunk, as a view."""
-    return column.chunk(0).to_numpy() if column.num_chunks else np.zeros(0, column.type.to_pandas_dtype())
+    return values(column.chunk(0)) if column.num_chunks else np.zeros(0, column.type.to_pandas_dtype())
