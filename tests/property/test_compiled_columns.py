@@ -62,7 +62,7 @@ def _laid_out(cells: list[str | None], layout: str) -> pa.Array:
 
 @contextmanager
 def numpy_only() -> Iterator[None]:
-    with mock.patch.object(columns, "compiled", lambda: False):
+    with mock.patch.object(columns, "compiled", return_value=False):
         yield
 
 
@@ -146,7 +146,11 @@ def test_any_number_of_threads_gives_the_same(monkeypatch: pytest.MonkeyPatch) -
 @settings(max_examples=150, deadline=None)
 def test_blanked_rows_are_null_and_the_others_as_they_were(rows: list[tuple[str | None, bool]], layout: str) -> None:
     column, mask = _laid_out([cell for cell, _ in rows], layout), np.array([keep for _, keep in rows], bool)
-    for array in (column, pa.array(range(len(rows)), pa.int16()), pa.array([[i] for i in range(len(rows))], pa.list_(pa.int8()))):
+    for array in (
+        column,
+        pa.array(range(len(rows)), pa.int16()),
+        pa.array([[i] for i in range(len(rows))], pa.list_(pa.int8())),
+    ):
         blanked = nulls_but(array, mask)
         blanked.validate(full=True)
         wanted = [value if keep else None for value, keep in zip(array.to_pylist(), mask, strict=True)]

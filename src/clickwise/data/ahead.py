@@ -27,9 +27,7 @@ class _Noted(Quarantine):
 
     def add(self, *, file: str, row: int, column: str | None, value: str | None, reason: str, text: str | None) -> None:
         """One bad row."""
-        self._rows.append(
-            {"file": file, "row": row, "column": column, "value": value, "reason": reason, "text": text}
-        )
+        self._rows.append({"file": file, "row": row, "column": column, "value": value, "reason": reason, "text": text})
 
     def taken(self) -> list[dict[str, Any]]:
         """Those since the last call."""
@@ -51,8 +49,9 @@ def blocks_ahead(
     try:
         while True:
             read = ready.get()
-            for row in read.bad if quarantine is not None else ():
-                quarantine.add(**row)
+            if quarantine is not None:
+                for row in read.bad:
+                    quarantine.add(**row)
             if read.error is not None:
                 raise read.error
             if read.block is None:

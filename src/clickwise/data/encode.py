@@ -170,7 +170,7 @@ def _fit(job: _Job, split: Split, columns: Sequence[str]) -> FeaturePipeline:
             chosen = split.parts(roles.times, block.file_index, block.row) == TRAIN
             # a missing value teaches nothing, and blanking the other rows costs less than copying these
             kept, _, _ = sieve.read(block.blank(chosen), lambda b: fit.update(b.data))
-            rows += np.count_nonzero(chosen[kept])
+            rows += int(np.count_nonzero(chosen[kept]))
             positives += int(roles.targets.label[kept][chosen[kept]].sum())
         sieve.check(job.config.max_bad_fraction)
     _check_trainable(job, rows, positives, sieve)

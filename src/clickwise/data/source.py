@@ -37,7 +37,9 @@ class Block:
 
     def blank(self, mask: np.ndarray) -> Block:
         """The same rows, those where `mask` [n] is false with nothing but nulls; text and numbers are not copied."""
-        data = pa.RecordBatch.from_arrays([nulls_but(column, mask) for column in self.data.columns], self.data.schema.names)
+        data = pa.RecordBatch.from_arrays(
+            [nulls_but(column, mask) for column in self.data.columns], self.data.schema.names
+        )
         return Block(data, self.file, self.file_index, self.row)
 
 

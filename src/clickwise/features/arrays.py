@@ -58,7 +58,7 @@ def text_buffers(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def nulls_but(array: pa.Array, mask: np.ndarray) -> pa.Array:
-    """The array with a null wherever `mask` [n] is false. Text and numbers keep their buffers; other types are copied."""
+    """The array with a null wherever `mask` [n] is false. Text and numbers keep their buffers; others are copied."""
     kind, n = array.type, len(array)
     if n == 0 or bool(mask.all()):
         return array

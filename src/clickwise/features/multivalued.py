@@ -101,7 +101,7 @@ class Slots:
         )
 
     def ids(self, parsed: pa.Array, lookup: Callable[[pa.Array], np.ndarray]) -> np.ndarray:
-        """[n, length] int32 ids; `lookup` gives the ids of text, MISSING where it is null or empty. -1 where a slot is empty.
+        """[n, length] int32 ids; -1 where a slot is empty. `lookup` gives those of text, MISSING where there is none.
 
         Raises:
             DataError: lists where fitting saw single values.

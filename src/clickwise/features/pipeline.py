@@ -164,7 +164,7 @@ def _parse(schema: Schema, data: pa.RecordBatch) -> dict[str, _Cells]:
                 bad.setdefault((cell.position, cell.column), cell)
     if bad:
         raise BadCells([bad[key] for key in sorted(bad)])
-    parsed = dict(zip(forms, done, strict=True))
+    parsed = {form: cells for form, cells in zip(forms, done, strict=True) if not isinstance(cells, BadCells)}
     return {feature.name: parsed[_form(feature)] for feature in schema.features}
 
 

@@ -64,7 +64,9 @@ class Quantile(DenseTransform):
     def numbers(self, parsed: pa.Array) -> np.ndarray:
         """[n] float32 in [0, 1], or `missing`."""
         quantile = places(number_values(parsed), self._cuts, 0, -1)
-        return np.where(quantile < 0, self.config.missing, quantile / (self.config.num_quantiles - 1)).astype(np.float32)
+        return np.where(quantile < 0, self.config.missing, quantile / (self.config.num_quantiles - 1)).astype(
+            np.float32
+        )
 
     def state(self) -> State:
         """The cuts between the quantiles."""

@@ -19,11 +19,13 @@ WORDS = ["", "a", "ab", "abc", "1234567", "12345678", "123456789", "é", "日本
 
 def _cells(n: int, seed: int = 0) -> list[str | None]:
     source = random.Random(seed)
-    return [source.choice([*WORDS, None, f"{source.randrange(300):08x}", str(source.randrange(10**9))]) for _ in range(n)]
+    return [
+        source.choice([*WORDS, None, f"{source.randrange(300):08x}", str(source.randrange(10**9))]) for _ in range(n)
+    ]
 
 
 def _forms(cells: list[str | None]) -> list[pa.Array]:
-    """The cells in every layout: narrow, wide, bytes, cut out of something longer (bits of nulls begin inside a byte)."""
+    """The cells in every layout: narrow, wide, bytes, cut out of something longer (null bits begin inside a byte)."""
     longer = pa.array(["first", None, "other", *cells, "last", None])
     cut = longer[3 : 3 + len(cells)]
     whole = pa.array(cells, pa.string())
