@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from clickwise.data.ahead import blocks_ahead
 from clickwise.data.quarantine import QuarantineFile
 from clickwise.data.source import Block, Source
 from clickwise.features.transform import BadCells
@@ -43,7 +44,7 @@ class Sieve:
     ) -> Generator[Block, None, None]:
         """The blocks of a source, only `columns` (all when None), counted, and told to the progress as `stage`."""
         progress.start(stage, source.estimated_rows())
-        with closing(source.blocks(columns, self.quarantine)) as stream:
+        with closing(blocks_ahead(source, columns, self.quarantine)) as stream:
             for block in stream:
                 self.count(block)
                 yield block

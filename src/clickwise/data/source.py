@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from clickwise.features.arrays import nulls_but
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -32,6 +34,13 @@ class Block:
     def keep(self, mask: np.ndarray) -> Block:
         """The rows where `mask` [n] is true."""
         return Block(self.data.filter(pa.array(mask)), self.file, self.file_index, self.row[mask])
+
+    def blank(self, mask: np.ndarray) -> Block:
+        """The same rows, those where `mask` [n] is false with nothing but nulls; text and numbers are not copied."""
+        data = pa.RecordBatch.from_arrays(
+            [nulls_but(column, mask) for column in self.data.columns], self.data.schema.names
+        )
+        return Block(data, self.file, self.file_index, self.row)
 
 
 class Source(ABC):

@@ -57,10 +57,52 @@ def text_buffers(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return data, offsets.astype(np.int64)
 
 
+def nulls_but(array: pa.Array, mask: np.ndarray) -> pa.Array:
+    """The array with a null wherever `mask` [n] is false. Text and numbers keep their buffers; others are copied."""
+    kind, n = array.type, len(array)
+    if n == 0 or bool(mask.all()):
+        return array
+    text = pt.is_string(kind) or pt.is_large_string(kind)
+    if not (text or pt.is_integer(kind) or pt.is_floating(kind) or pt.is_timestamp(kind)):
+        return array.take(pa.array(np.arange(n), mask=~mask))
+    kept = mask & present(array) if array.null_count else mask
+    validity = pa.py_buffer(np.packbits(kept, bitorder="little"))
+    width = (8 if pt.is_large_string(kind) else 4) if text else kind.bit_width // 8
+    first = array.buffers()[1].slice(array.offset * width, (n + text) * width)
+    return pa.Array.from_buffers(kind, n, [validity, first, *array.buffers()[2:]], n - int(np.count_nonzero(kept)))
+
+
+def values(array: pa.Array) -> np.ndarray:
+    """Booleans, or a view of whole or floating numbers [n]; what stands where a cell is null is not defined.
+
+    Arrow's own `to_numpy` imports pandas where it is installed, which takes longer than many a prediction.
+    """
+    data, n = array.buffers()[1], len(array)
+    if pt.is_boolean(array.type):
+        return _bits(data, array.offset, n)
+    dtype = np.dtype(array.type.to_pandas_dtype())
+    return np.frombuffer(data, dtype, n, array.offset * dtype.itemsize) if n else np.zeros(0, dtype)
+
+
+def present(array: pa.Array) -> np.ndarray:
+    """[n] bool: where a cell is not null."""
+    if not array.null_count:
+        return np.ones(len(array), bool)
+    validity = array.buffers()[0]
+    return np.zeros(len(array), bool) if validity is None else _bits(validity, array.offset, len(array))
+
+
+def _bits(buffer: pa.Buffer, first: int, count: int) -> np.ndarray:
+    if not count:
+        return np.zeros(0, bool)
+    packed = np.frombuffer(buffer, np.uint8)[first // 8 :]
+    return np.unpackbits(packed, count=first % 8 + count, bitorder="little")[first % 8 :].view(bool)
+
+
 def codes(encoded: pa.DictionaryArray) -> np.ndarray:
     """[n] integer positions in the dictionary; -1 where the cell is null."""
     indices = encoded.indices
-    return (indices.fill_null(-1) if indices.null_count else indices).to_numpy()
+    return values(indices.fill_null(-1) if indices.null_count else indices)
 
 
 def spread(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

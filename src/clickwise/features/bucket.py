@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from clickwise.config import require
 from clickwise.errors import BundleError
-from clickwise.features.numeric import number_values, to_numbers
+from clickwise.features.numeric import number_values, places, to_numbers
 from clickwise.features.sampling import BottomK, quantile_cuts
 from clickwise.features.state_values import read_rising
 from clickwise.features.transform import Fit, SparseTransform, State
@@ -59,6 +60,11 @@ class Bucket(SparseTransform):
         return to_numbers(column)
 
     @classmethod
+    def form(cls, config: Config) -> Hashable:
+        """As every transform of numbers."""
+        return to_numbers
+
+    @classmethod
     def fit(cls, name: str, config: Config) -> Fit:
         """Begin to sample the column."""
         return _BucketFit(name, config)
@@ -70,9 +76,7 @@ class Bucket(SparseTransform):
 
     def ids(self, parsed: pa.Array) -> np.ndarray:
         """[n, 1] int32 ids."""
-        x = number_values(parsed)
-        bucket = FIRST_TOKEN + np.searchsorted(self._cuts, x, side="right")
-        return np.where(np.isnan(x), MISSING, bucket).astype(np.int32)[:, None]
+        return places(number_values(parsed), self._cuts, FIRST_TOKEN, MISSING)[:, None]
 
     def state(self) -> State:
         """The boundaries in use."""

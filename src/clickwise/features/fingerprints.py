@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from clickwise.features.xxh64 import xxh64
+from clickwise.native import columns
 
 _MANY, _LARGE = 1000, 50_000  # above both, sorting first measures faster
+
+
+class _Finder(Protocol):
+    def find(self, tokens: pa.Array, otherwise: int, missing: int) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +35,11 @@ class Fingerprints:
     seed: int
     hashes: np.ndarray
     ids: np.ndarray
+    _finder: _Finder = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        finder = columns.Lookup if columns.compiled() else _Search
+        object.__setattr__(self, "_finder", finder(self.seed, self.hashes, self.ids))
 
     @classmethod
     def build(cls, tokens: pa.Array, first_id: int) -> Fingerprints:
@@ -41,13 +53,26 @@ class Fingerprints:
                 return cls(seed, ordered, (order + first_id).astype(np.int32))
             seed += 1
 
-    def find(self, tokens: pa.Array, otherwise: int) -> np.ndarray:
-        """[n] int32 ids of `tokens`; `otherwise` for one that is not in the map."""
-        if not len(self.hashes):
-            return np.full(len(tokens), otherwise, np.int32)
-        wanted = xxh64(tokens, self.seed)
-        at = np.minimum(_places(self.hashes, wanted), len(self.hashes) - 1)
-        return np.where(self.hashes[at] == wanted, self.ids[at], np.int32(otherwise))
+    def find(self, tokens: pa.Array, otherwise: int, missing: int) -> np.ndarray:
+        """[n] int32 ids of `tokens`; `missing` for null or empty text, `otherwise` for one that is not in the map."""
+        return self._finder.find(tokens, otherwise, missing)
+
+
+class _Search:
+    """The twin of `columns.Lookup`: binary search."""
+
+    def __init__(self, seed: int, hashes: np.ndarray, ids: np.ndarray) -> None:
+        self._seed, self._hashes, self._ids = seed, hashes, ids
+
+    def find(self, tokens: pa.Array, otherwise: int, missing: int) -> np.ndarray:
+        """[n] int32 ids."""
+        empty = pc.fill_null(pc.equal(pc.binary_length(tokens), 0), True).to_numpy(zero_copy_only=False)
+        if not len(self._hashes):
+            return np.where(empty, np.int32(missing), np.int32(otherwise))
+        wanted = xxh64(tokens, self._seed)
+        at = np.minimum(_places(self._hashes, wanted), len(self._hashes) - 1)
+        found = np.where(self._hashes[at] == wanted, self._ids[at], np.int32(otherwise))
+        return np.where(empty, np.int32(missing), found)
 
 
 def _places(hashes: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from clickwise.config import require
-from clickwise.features.multivalued import Slots, SlotsFit, check_options, parse_values
+from clickwise.features.multivalued import Slots, SlotsFit, check_options, parse_values, values_form
 from clickwise.features.transform import Fit, SparseTransform, State
 from clickwise.features.xxh64 import xxh64
+from clickwise.native import columns
 from clickwise.registry import register_transform
-from clickwise.schema import FIRST_TOKEN, Field, Pooling
+from clickwise.schema import FIRST_TOKEN, MISSING, Field, Pooling
 
 MAX_BUCKETS = 2**31 - 16
 
@@ -60,6 +62,11 @@ class Hashing(SparseTransform):
         return parse_values(config, column)
 
     @classmethod
+    def form(cls, config: Config) -> Hashable:
+        """As every transform of tokens with these values a row."""
+        return values_form(config)
+
+    @classmethod
     def fit(cls, name: str, config: Config) -> Fit:
         """Only the longest list is fitted."""
         return _HashingFit(name, config)
@@ -74,6 +81,8 @@ class Hashing(SparseTransform):
         return self._slots.ids(parsed, self._bucket_ids)
 
     def _bucket_ids(self, tokens: pa.Array) -> np.ndarray:
+        if columns.compiled():
+            return columns.buckets(tokens, self.config.seed, self.config.num_buckets, FIRST_TOKEN, MISSING)
         bucket = xxh64(tokens, self.config.seed) % np.uint64(self.config.num_buckets)
         return bucket.astype(np.int32) + np.int32(FIRST_TOKEN)
 

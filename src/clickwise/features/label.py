@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clickwise.features.arrays import codes
+from clickwise.features.arrays import codes, values
 from clickwise.features.numeric import NUMBER
 from clickwise.features.tokens import to_tokens
 from clickwise.features.transform import BadCell, BadCells
@@ -28,16 +28,15 @@ def read_label(column: pa.Array, schema: Schema) -> np.ndarray:
     if schema.positive:
         wanted = pa.array(schema.positive, pa.string())
         numbers = _numbers(wanted)
-        found = _mask(pc.is_in(text, value_set=wanted)) | np.isin(number, numbers[~np.isnan(numbers)])
+        found = values(pc.is_in(text, value_set=wanted)) | np.isin(number, numbers[~np.isnan(numbers)])
         problem = ""
     elif schema.threshold is not None:
         found = number >= schema.threshold
         allowed = ~np.isnan(number)
         problem = "the label is not a number, which schema.threshold needs"
     else:
-        lower = pc.utf8_lower(text)
-        found = (number == 1) | _mask(pc.equal(lower, "true"))
-        allowed = found | (number == 0) | _mask(pc.equal(lower, "false"))
+        found = (number == 1) | values(pc.match_substring_regex(text, "(?i)^true$"))
+        allowed = found | (number == 0) | values(pc.match_substring_regex(text, "(?i)^false$"))
         problem = "the label is not 0 or 1 (nor false or true); set schema.positive or schema.threshold"
     index = codes(tokens)
     refuse_cells(index < 0, schema.label, column, "the label is missing")
@@ -49,16 +48,14 @@ def refuse_cells(wrong: np.ndarray, name: str, column: pa.Array, problem: str) -
     """Raise `BadCells` for the cells of column `name` that are `wrong` [n], if there are any."""
     if wrong.any():
         at = np.flatnonzero(wrong)
-        values = column.take(pa.array(at)).to_pylist()
-        shown = ("" if value is None else str(value) for value in values)
+        cells = column.take(pa.array(at)).to_pylist()
+        shown = ("" if value is None else str(value) for value in cells)
         raise BadCells([BadCell(i, name, v, problem) for i, v in zip(at.tolist(), shown, strict=True)])
 
 
 def _numbers(text: pa.Array) -> np.ndarray:
     """The text as float64, NaN where it is not a number."""
     numeric = pc.match_substring_regex(text, NUMBER)
-    return pc.if_else(numeric, text, None).cast(pa.float64()).to_numpy(zero_copy_only=False)
-
-
-def _mask(flags: pa.Array) -> np.ndarray:
-    return flags.to_numpy(zero_copy_only=False)
+    found = np.full(len(text), np.nan)
+    found[values(numeric)] = values(text.filter(numeric).cast(pa.float64()))
+    return found

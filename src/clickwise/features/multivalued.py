@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from clickwise.errors import BundleError, DataError
 from clickwise.features.arrays import codes, is_list, plain
 from clickwise.features.state_values import read_whole
 from clickwise.features.token_lists import to_number_lists, to_token_lists, without_missing
-from clickwise.features.tokens import to_tokens
+from clickwise.features.tokens import to_cells
 from clickwise.features.transform import State
 from clickwise.schema import MISSING, Field, Pooling
 
@@ -63,9 +63,14 @@ def parse_values(options: MultiValueOptions, column: pa.Array) -> pa.Array:
     """
     column = plain(column)
     if not is_list(column.type) and options.separator is None:
-        return to_tokens(column)
+        return to_cells(column)
     lists = to_token_lists(column, options.separator)
     return lists if options.weights else without_missing(lists)
+
+
+def values_form(options: MultiValueOptions) -> Hashable:
+    """What `parse_values` depends on."""
+    return parse_values, options.separator, options.weights is None
 
 
 def list_lengths(parsed: pa.Array) -> np.ndarray:
@@ -96,7 +101,7 @@ class Slots:
         )
 
     def ids(self, parsed: pa.Array, lookup: Callable[[pa.Array], np.ndarray]) -> np.ndarray:
-        """[n, length] int32 ids; `lookup` gives the id of each distinct token. -1 where a slot is empty.
+        """[n, length] int32 ids; -1 where a slot is empty. `lookup` gives those of text, MISSING where there is none.
 
         Raises:
             DataError: lists where fitting saw single values.
@@ -140,8 +145,8 @@ class SlotsFit:
         self._multi = options.separator is not None
         self._longest = 1
 
-    def update(self, parsed: pa.Array) -> pa.DictionaryArray:
-        """Take in one more chunk; give back its tokens, row after row."""
+    def update(self, parsed: pa.Array) -> pa.Array:
+        """Take in one more chunk; give back its tokens, row after row, in a form of `to_cells`."""
         if not is_list(parsed.type):
             return parsed
         self._multi = True
@@ -193,7 +198,9 @@ def weights_mismatch(parsed: pa.Array, weights: pa.ListArray) -> np.ndarray:
     return np.flatnonzero((given != lengths) & (given > 0))
 
 
-def _token_ids(tokens: pa.DictionaryArray, lookup: Callable[[pa.Array], np.ndarray]) -> np.ndarray:
+def _token_ids(tokens: pa.Array, lookup: Callable[[pa.Array], np.ndarray]) -> np.ndarray:
     """[n] int32 ids of tokens; MISSING where there is none."""
+    if not pa.types.is_dictionary(tokens.type):
+        return lookup(tokens)
     distinct = np.append(lookup(tokens.dictionary), np.int32(MISSING))  # the last is for -1, null
     return distinct[codes(tokens)]

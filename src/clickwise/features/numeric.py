@@ -8,8 +8,9 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from clickwise.errors import DataError
-from clickwise.features.arrays import codes, is_text, plain
+from clickwise.features.arrays import codes, is_text, plain, present, values
 from clickwise.features.transform import BadCell, BadCells
+from clickwise.native import columns
 
 MISSING_TEXTS = ("", "nan", "NaN", "null", "NULL", "\\N")
 """Text that says a number is missing."""
@@ -33,6 +34,9 @@ def to_numbers(column: pa.Array) -> pa.DoubleArray:
         column = plain(column.dictionary_decode())
     kind = column.type
     if is_text(kind):
+        plain_digits = columns.numbers(column) if columns.compiled() else None
+        if plain_digits is not None:
+            return plain_digits
         numbers = _from_text(column)
     elif pt.is_boolean(kind):
         numbers = column.cast(pa.int8()).cast(pa.float64())
@@ -42,16 +46,25 @@ def to_numbers(column: pa.Array) -> pa.DoubleArray:
         return pa.nulls(len(column), pa.float64())
     else:
         raise DataError(f"has type {kind}, which is not a number", fix="use another transform, or leave the column out")
-    values = numbers.to_numpy(zero_copy_only=False)
-    finite = np.isfinite(values)
+    found = number_values(numbers)
+    finite = np.isfinite(found)
     if np.count_nonzero(finite) == len(numbers) - numbers.null_count:
         return numbers
-    return pa.array(values, pa.float64(), mask=~finite)
+    return pa.array(found, pa.float64(), mask=~finite)
 
 
 def number_values(parsed: pa.DoubleArray) -> np.ndarray:
     """[n] float64 of what `to_numbers` gives; NaN where it is missing."""
-    return parsed.to_numpy(zero_copy_only=False)
+    found = values(parsed)
+    return np.where(present(parsed), found, np.nan) if parsed.null_count else found
+
+
+def places(x: np.ndarray, cuts: np.ndarray, first: int, missing: int) -> np.ndarray:
+    """first + the number of rising `cuts` [C] at or below x [n]: [n] int32; `missing` where x is NaN."""
+    if columns.compiled():
+        return columns.places(x, cuts, first, missing)
+    below = first + np.searchsorted(cuts, x, side="right")
+    return np.where(np.isnan(x), missing, below).astype(np.int32)
 
 
 def _from_text(text: pa.Array) -> pa.DoubleArray:

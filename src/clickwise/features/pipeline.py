@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 from clickwise.config import require
 from clickwise.errors import DataError, nearest
 from clickwise.features import multivalued, stored
+from clickwise.features.side_by_side import side_by_side
 from clickwise.features.transform import BadCell, BadCells, DenseTransform, SparseTransform, Transform
 from clickwise.registry import transforms
 from clickwise.schema import PADDING_ROW, Feature, InputSpec, Schema
@@ -74,20 +76,28 @@ class FeaturePipeline:
         weight = np.empty(sparse.shape, np.float32) if inputs.weighted else None
         slots = iter(inputs.slots())
         column = 0
-        for feature in self.schema.features:
+        values = side_by_side(partial(self._values, parsed), self.schema.features, data.num_rows)
+        for feature, ids in zip(self.schema.features, values, strict=True):
             transform, cells = self.transforms[feature.name], parsed[feature.name]
             if isinstance(transform, DenseTransform):
-                dense[:, column] = transform.numbers(cells.values)
+                dense[:, column] = ids
                 column += 1
             elif isinstance(transform, SparseTransform):
                 (field, at), offset = next(slots), np.int32(next(offsets))
-                ids = _ids(transform, cells.values, feature)
                 sparse[:, at] = ids + offset if field.length == 1 else np.where(ids < 0, PADDING_ROW, ids + offset)
                 if weight is not None and cells.weights is not None:
                     weight[:, at] = multivalued.slot_weights(cells.values, cells.weights, field.length)
                 elif weight is not None:
                     weight[:, at] = ids >= 0
         return Encoded(sparse, dense, weight)
+
+    def _values(self, parsed: Mapping[str, _Cells], feature: Feature) -> np.ndarray:
+        """Ids [n, length] or numbers [n] of one feature."""
+        transform, values = self.transforms[feature.name], parsed[feature.name].values
+        if isinstance(transform, SparseTransform):
+            return _ids(transform, values, feature)
+        assert isinstance(transform, DenseTransform)
+        return transform.numbers(values)
 
     def save(self, folder: Path) -> list[str]:
         """Write the pipeline as JSON and Arrow files into `folder`, made if need be; the names of the files."""
@@ -108,6 +118,7 @@ class PipelineFit:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
+        self._rows = 0
         self._fits = {f.name: _transform_of(f).fit(f.name, f.config) for f in schema.features}
 
     def update(self, data: pa.RecordBatch) -> None:
@@ -118,12 +129,13 @@ class PipelineFit:
             DataError: a column is missing, or has a type that its transform cannot read.
         """
         parsed = _parse(self._schema, data)
-        for name, fit in self._fits.items():
-            fit.update(parsed[name].values)
+        side_by_side(lambda fit: fit[1].update(parsed[fit[0]].values), self._fits.items(), data.num_rows)
+        self._rows += data.num_rows
 
     def finish(self) -> FeaturePipeline:
         """The fitted pipeline."""
-        return FeaturePipeline(self._schema, {name: fit.finish() for name, fit in self._fits.items()})
+        finished = side_by_side(lambda fit: fit.finish(), self._fits.values(), self._rows)
+        return FeaturePipeline(self._schema, dict(zip(self._fits, finished, strict=True)))
 
 
 class _Cells(NamedTuple):
@@ -141,17 +153,32 @@ def _parse(schema: Schema, data: pa.RecordBatch) -> dict[str, _Cells]:
     """The columns of all features. One `BadCells` holds the bad cells of all columns, in order of row."""
     names = data.schema.names
     raw = {name: data.column(names.index(_known(schema, names, name))) for name in schema.columns()}
-    parsed: dict[str, _Cells] = {}
-    bad: dict[tuple[int, str], BadCell] = {}
+    forms: dict[Hashable, Feature] = {}
     for feature in schema.features:
-        try:
-            parsed[feature.name] = _parse_feature(feature, raw)
-        except BadCells as error:
+        forms.setdefault(_form(feature), feature)
+    done = side_by_side(lambda feature: _parse_or_fail(feature, raw), forms.values(), data.num_rows)
+    bad: dict[tuple[int, str], BadCell] = {}
+    for error in done:
+        if isinstance(error, BadCells):
             for cell in error.cells:
                 bad.setdefault((cell.position, cell.column), cell)
     if bad:
         raise BadCells([bad[key] for key in sorted(bad)])
-    return parsed
+    parsed = {form: cells for form, cells in zip(forms, done, strict=True) if not isinstance(cells, BadCells)}
+    return {feature.name: parsed[_form(feature)] for feature in schema.features}
+
+
+def _form(feature: Feature) -> Hashable:
+    """What a feature's cells depend on."""
+    form = _transform_of(feature).form(feature.config)
+    return feature.column, form, getattr(feature.config, "weights", None)
+
+
+def _parse_or_fail(feature: Feature, raw: Mapping[str, pa.Array]) -> _Cells | BadCells:
+    try:
+        return _parse_feature(feature, raw)
+    except BadCells as error:
+        return error
 
 
 def _known(schema: Schema, names: list[str], name: str) -> str:

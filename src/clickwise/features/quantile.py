@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 from clickwise.config import require
 from clickwise.errors import BundleError
 from clickwise.features.finite import check_finite
-from clickwise.features.numeric import number_values, to_numbers
+from clickwise.features.numeric import number_values, places, to_numbers
 from clickwise.features.sampling import BottomK, quantile_cuts
 from clickwise.features.state_values import read_rising
 from clickwise.features.transform import DenseTransform, Fit, State
@@ -51,15 +52,21 @@ class Quantile(DenseTransform):
         return to_numbers(column)
 
     @classmethod
+    def form(cls, config: Config) -> Hashable:
+        """As every transform of numbers."""
+        return to_numbers
+
+    @classmethod
     def fit(cls, name: str, config: Config) -> Fit:
         """Begin to sample the column."""
         return _QuantileFit(config)
 
     def numbers(self, parsed: pa.Array) -> np.ndarray:
         """[n] float32 in [0, 1], or `missing`."""
-        x = number_values(parsed)
-        quantile = np.searchsorted(self._cuts, x, side="right")
-        return np.where(np.isnan(x), self.config.missing, quantile / (self.config.num_quantiles - 1)).astype(np.float32)
+        quantile = places(number_values(parsed), self._cuts, 0, -1)
+        return np.where(quantile < 0, self.config.missing, quantile / (self.config.num_quantiles - 1)).astype(
+            np.float32
+        )
 
     def state(self) -> State:
         """The cuts between the quantiles."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,11 @@ class Standardise(DenseTransform):
     def parse(cls, config: Config, column: pa.Array) -> pa.Array:
         """Numbers [n]."""
         return to_numbers(column)
+
+    @classmethod
+    def form(cls, config: Config) -> Hashable:
+        """As every transform of numbers."""
+        return to_numbers
 
     @classmethod
     def fit(cls, name: str, config: Config) -> Fit:

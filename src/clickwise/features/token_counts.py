@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clickwise.features.arrays import codes
+from clickwise.native import columns
 
 MAX_DISTINCT = 20_000_000
 """Distinct tokens that are counted exactly. Above it the rarest are dropped."""
@@ -28,42 +29,72 @@ class TokenCounts:
     def __init__(self, max_distinct: int = MAX_DISTINCT) -> None:
         self.floor = 0
         self._max_distinct = max_distinct
-        self._counted = _rows(pa.array([], pa.large_string()), np.zeros(0, np.int64), 0)
-        self._pending: list[pa.Table] = []
-        self._pending_rows = 0
+        self._counter: columns.Counter | _ArrowCounter = columns.Counter() if columns.compiled() else _ArrowCounter()
+        self._settled = 0  # tokens at the last look at the bound, and tokens of the chunks since
+        self._pending = 0
 
-    def add(self, tokens: pa.DictionaryArray) -> None:
-        """Count one more chunk of tokens. Null is no token."""
-        at = codes(tokens)
-        counts = np.bincount(at[at >= 0], minlength=len(tokens.dictionary))
-        seen = counts > 0
-        distinct = tokens.dictionary if seen.all() else tokens.dictionary.filter(pa.array(seen))
-        self._pending.append(_rows(distinct.cast(pa.large_string()), counts[seen], self.floor))
-        self._pending_rows += len(distinct)
-        if self._pending_rows > max(_PENDING_ROWS, self._counted.num_rows // 2):
-            self._compact()
+    def add(self, tokens: pa.Array) -> None:
+        """Count one more chunk of tokens, in a form of `to_cells`. Null and empty are no tokens."""
+        self._pending += self._counter.add(tokens, self.floor)
+        if self._pending > max(_PENDING_ROWS, self._settled // 2):
+            self._settle()
 
     def table(self) -> pa.Table:
         """The tokens with `count` and `error`, in no particular order."""
-        self._compact()
-        return self._counted
+        self._settle()
+        count, error = self._counter.counts()
+        return pa.table({"token": self._counter.tokens(), "count": count, "error": error})
 
-    def _compact(self) -> None:
+    def _settle(self) -> None:
         if not self._pending:
             return
-        grouped = pa.concat_tables([self._counted, *self._pending]).group_by("token", use_threads=False)
-        sums = grouped.aggregate([("count", "sum"), ("error", "min")])
-        self._counted = sums.rename_columns({"count_sum": "count", "error_min": "error"})
-        self._pending, self._pending_rows = [], 0
-        if self._counted.num_rows > self._max_distinct:
+        self._settled, self._pending = len(self._counter), 0
+        if self._settled > self._max_distinct:
             self._prune()
 
     def _prune(self) -> None:
         """Raise the floor until at most half of the bound is left."""
-        most = pc.add(self._counted["count"], self._counted["error"]).to_numpy()
-        keep = self._max_distinct // 2
+        count, error = self._counter.counts()
+        most, keep = count + error, self._max_distinct // 2
         self.floor = int(np.partition(most, len(most) - keep - 1)[len(most) - keep - 1])
-        self._counted = self._counted.filter(pa.array(most > self.floor))
+        self._counter.drop(self.floor)
+        self._settled = len(self._counter)
+
+
+class _ArrowCounter:
+    """The twin of `columns.Counter`: tables that are merged when somebody looks."""
+
+    def __init__(self) -> None:
+        self._tables = [_rows(pa.array([], pa.large_string()), np.zeros(0, np.int64), 0)]
+
+    def __len__(self) -> int:
+        return self._merged().num_rows
+
+    def add(self, tokens: pa.DictionaryArray, error: int) -> int:
+        at = codes(tokens)
+        counts = np.bincount(at[at >= 0], minlength=len(tokens.dictionary))
+        seen = counts > 0
+        distinct = tokens.dictionary if seen.all() else tokens.dictionary.filter(pa.array(seen))
+        self._tables.append(_rows(distinct.cast(pa.large_string()), counts[seen], error))
+        return len(distinct)
+
+    def counts(self) -> tuple[np.ndarray, np.ndarray]:
+        merged = self._merged()
+        return merged["count"].to_numpy(), merged["error"].to_numpy()
+
+    def tokens(self) -> pa.ChunkedArray:
+        return self._merged()["token"]
+
+    def drop(self, floor: int) -> None:
+        merged = self._merged()
+        self._tables = [merged.filter(pc.greater(pc.add(merged["count"], merged["error"]), floor))]
+
+    def _merged(self) -> pa.Table:
+        if len(self._tables) > 1:
+            grouped = pa.concat_tables(self._tables).group_by("token", use_threads=False)
+            sums = grouped.aggregate([("count", "sum"), ("error", "min")])
+            self._tables = [sums.rename_columns({"count_sum": "count", "error_min": "error"})]
+        return self._tables[0]
 
 
 def _rows(tokens: pa.Array, counts: np.ndarray, error: int) -> pa.Table:

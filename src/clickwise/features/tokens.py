@@ -20,6 +20,7 @@ import pyarrow.types as pt
 from clickwise.errors import DataError
 from clickwise.features.arrays import codes, is_text, plain, text_buffers
 from clickwise.features.transform import BadCell, BadCells
+from clickwise.native import columns
 
 MAX_TOKEN_BYTES = 4096
 """A longer token is a cell that cannot be read: it is a document or a broken quote, not a category."""
@@ -52,6 +53,22 @@ def to_tokens(column: pa.Array, max_bytes: int | None = MAX_TOKEN_BYTES) -> pa.D
     if not absent.any():
         return encoded if text is encoded.dictionary else _dictionary_array(encoded.indices, text)
     return _without(encoded, text, absent)
+
+
+def to_cells(column: pa.Array) -> pa.Array:
+    """The tokens of a column [n] in the form that costs least: with kernels text stays as it is, else `to_tokens`.
+
+    A cell of text that is null or empty is missing.
+
+    Raises:
+        BadCells, DataError: as `to_tokens`.
+    """
+    column = plain(column)
+    if columns.compiled() and is_text(column.type):
+        longest, ascii_only = columns.survey(column)
+        if longest <= MAX_TOKEN_BYTES and (ascii_only or _is_utf8(column)):
+            return column
+    return to_tokens(column)
 
 
 def _distinct(column: pa.Array) -> pa.DictionaryArray:
@@ -126,9 +143,7 @@ def _timestamp_text(stamps: pa.Array) -> pa.Array:
 def _problems(text: pa.Array, max_bytes: int | None) -> dict[int, tuple[str, str]]:
     """Which distinct values are no tokens: position -> (the value, what is wrong)."""
     problems: dict[int, tuple[str, str]] = {}
-    try:
-        text.cast(pa.string()) if not _marked_utf8(text.type) else text.validate(full=True)
-    except pa.ArrowInvalid:
+    if not _is_utf8(text):
         for i, value in enumerate(text.cast(pa.large_binary())):
             shown = value.as_py().decode("utf-8", "backslashreplace")
             if shown.encode("utf-8") != value.as_py():
@@ -139,6 +154,14 @@ def _problems(text: pa.Array, max_bytes: int | None) -> dict[int, tuple[str, str
             shown = text[i].cast(pa.large_binary()).as_py()[:_SHOWN_BYTES].decode("utf-8", "replace")
             problems.setdefault(i, (shown, f"is longer than {max_bytes} bytes"))
     return problems
+
+
+def _is_utf8(text: pa.Array) -> bool:
+    try:
+        text.cast(pa.string()) if not _marked_utf8(text.type) else text.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _marked_utf8(kind: pa.DataType) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -25,7 +26,7 @@ class Fit(ABC):
 
     @abstractmethod
     def update(self, parsed: pa.Array) -> None:
-        """Take in one more chunk [n] of the column, as `Transform.parse` gives it."""
+        """Take in one more chunk [n] of the column, as `Transform.parse` gives it. A missing value teaches nothing."""
 
     @abstractmethod
     def finish(self) -> Transform:
@@ -51,6 +52,11 @@ class Transform(ABC):
         Raises:
             BadCells: cells that cannot be read.
         """
+
+    @classmethod
+    def form(cls, config: Any) -> Hashable:
+        """What `parse` depends on: a column that several features read in equal forms is parsed once."""
+        return cls, config
 
     @classmethod
     @abstractmethod

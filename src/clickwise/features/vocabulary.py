@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +12,13 @@ import pyarrow.compute as pc
 from clickwise.config import require
 from clickwise.errors import BundleError
 from clickwise.features import token_counts
+from clickwise.features.arrays import values
 from clickwise.features.fingerprints import Fingerprints
-from clickwise.features.multivalued import Slots, SlotsFit, check_options, parse_values
+from clickwise.features.multivalued import Slots, SlotsFit, check_options, parse_values, values_form
 from clickwise.features.state_values import read_whole
 from clickwise.features.transform import Fit, SparseTransform, State
 from clickwise.registry import register_transform
-from clickwise.schema import FIRST_TOKEN, OUT_OF_VOCABULARY, Field, Pooling
+from clickwise.schema import FIRST_TOKEN, MISSING, OUT_OF_VOCABULARY, Field, Pooling
 
 TABLE = pa.schema({"token": pa.large_string(), "count": pa.int64(), "hash": pa.uint64(), "id": pa.int32()})
 """The stored table. `token` and `count` are in order of id; `hash` and `id` are the index, in order of hash."""
@@ -70,6 +72,11 @@ class Vocabulary(SparseTransform):
         return parse_values(config, column)
 
     @classmethod
+    def form(cls, config: Config) -> Hashable:
+        """As every transform of tokens with these values a row."""
+        return values_form(config)
+
+    @classmethod
     def fit(cls, name: str, config: Config) -> Fit:
         """Begin to count tokens."""
         return _VocabularyFit(name, config)
@@ -91,7 +98,7 @@ class Vocabulary(SparseTransform):
 
     def ids(self, parsed: pa.Array) -> np.ndarray:
         """[n, length] int32 ids; -1 where a slot is empty."""
-        return self._slots.ids(parsed, lambda tokens: self._index.find(tokens, OUT_OF_VOCABULARY))
+        return self._slots.ids(parsed, lambda tokens: self._index.find(tokens, OUT_OF_VOCABULARY, MISSING))
 
     def state(self) -> State:
         """The tokens and their index."""
@@ -140,4 +147,4 @@ class _VocabularyFit(Fit):
 
 def _flat(column: pa.ChunkedArray) -> np.ndarray:
     """The only chunk, as a view."""
-    return column.chunk(0).to_numpy() if column.num_chunks else np.zeros(0, column.type.to_pandas_dtype())
+    return values(column.chunk(0)) if column.num_chunks else np.zeros(0, column.type.to_pandas_dtype())

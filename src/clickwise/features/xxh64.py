@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from clickwise.features.arrays import text_buffers
+from clickwise.native import columns
 
 _P1, _P2, _P3 = 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
 _P4, _P5 = 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5
@@ -27,6 +28,8 @@ def xxh64(strings: pa.Array, seed: int = 0) -> np.ndarray:
     >>> [f"{h:016x}" for h in xxh64(pa.array(["", "abc"]))]
     ['ef46db3751d8e999', '44bc2cf5ad770999']
     """
+    if columns.compiled():
+        return columns.xxh64(strings, seed & _MASK)
     if strings.null_count:
         strings = strings.fill_null(b"" if pa.types.is_binary(strings.type) else "")
     data, offsets = text_buffers(strings)

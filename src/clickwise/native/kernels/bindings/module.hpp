@@ -21,6 +21,7 @@ inline void require(bool holds, const char* what) {
   if (!holds) throw std::invalid_argument(std::string("clickwise kernels: ") + what);
 }
 
+void add_columns(nb::module_&);
 void add_cross(nb::module_&);
 void add_dense(nb::module_&);
 void add_interactions(nb::module_&);
