@@ -46,8 +46,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_folder(path: Path) -> Iterator[Path]:
     """Give a temporary sibling folder of `path` to fill; when the block ends well it takes the place of `path`.
 
-    What stood at `path` before changes places with it in one step and is then removed: whoever looks at `path` finds the
-    old one or the new one. Where the system cannot do that, there is nothing at `path` for an instant.
+    What stood at `path` before changes places with it in one step and is then removed: whoever looks at `path` finds
+    the old one or the new one. Where the system cannot do that, there is nothing at `path` for an instant.
 
     Raises:
         DataError: the disk is full, or the folder cannot be written to.

@@ -30,7 +30,8 @@ from clickwise.models import Ranker
 from clickwise.registry import models
 from clickwise.schema import InputSpec, Schema
 
-_BATCH_ROWS = 16_384
+_BATCH_ROWS = 4096
+"""Rows scored at once: few enough for their embeddings to stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ def _build_model(folder: Path, entry: Any, inputs: InputSpec) -> Ranker:
 
 
 def _load_weights(path: Path, model: Ranker) -> None:
-    """Give a model on the meta device the tensors of a safetensors file, whose names, types and shapes must fit exactly.
+    """Give a model on the meta device the tensors of a safetensors file; names, types and shapes must fit exactly.
 
     They are views of the mapped file; who writes to one gets pages of its own, and the file stays as it is.
     """

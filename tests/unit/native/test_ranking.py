@@ -21,7 +21,9 @@ def scored(clicks: int, others: int, weighted: bool, distinct: int = 0) -> Score
     n = clicks + others
     label = rng.permutation(np.arange(n) < clicks)
     logit = rng.standard_normal(n).astype(np.float32) * np.exp(rng.uniform(-90, 80, n)).astype(np.float32)
-    logit = np.where(rng.random(n) < 0.2, rng.choice(np.array([0.0, -0.0, np.inf, -np.inf, 1e-42], np.float32), n), logit)
+    logit = np.where(
+        rng.random(n) < 0.2, rng.choice(np.array([0.0, -0.0, np.inf, -np.inf, 1e-42], np.float32), n), logit
+    )
     if distinct:
         logit = rng.integers(-distinct, distinct, n).astype(np.float32) / 4
     return ScoredRows(logit, label, rng.integers(0, 4, n).astype(np.float32) / 2 if weighted else None)
