@@ -8,15 +8,17 @@ import platform
 import shutil
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from clickwise import bundle as bundles
@@ -155,18 +157,19 @@ def evaluate(
     roles = (schema.label, schema.weight, schema.group, schema.truth)
     columns = list(dict.fromkeys([*schema.columns(), *(column for column in roles if column)]))
 
-    def scored(block: Block) -> ScoredBlock:
+    def scored(block: Block, score: Callable[[Block], np.ndarray]) -> ScoredBlock:
         targets = read_targets(block.data, schema)
         truth = read_truth(block.data.column(schema.truth), schema.truth) if schema.truth else None
-        logit = bundle.score(block.data)
+        logit = score(block)
         weight = targets.weight if schema.weight else None
         group = targets.group if schema.group else None
         return ScoredBlock(logit, targets.label, weight, group, truth)
 
     with QuarantineFile(config.quarantine) as quarantine:
         sieve = Sieve(quarantine)
-        blocks = (sieve.read(b, scored)[2] for b in sieve.blocks(source, columns, "evaluate", progress))
-        report = evaluate_blocks(blocks, source=source.name)
+        with closing(bundles.score_ahead(bundle, sieve.blocks(source, columns, "evaluate", progress))) as stream:
+            blocks = (sieve.read(block, partial(scored, score=score))[2] for block, score in stream)
+            report = evaluate_blocks(blocks, source=source.name)
         sieve.check(config.max_bad_fraction)
     return replace(report, quarantined=quarantine.count, seconds=time.perf_counter() - started)
 
@@ -204,11 +207,12 @@ def predict(
         table_writer(out, layout) as write,
     ):
         sieve = Sieve(quarantine)
-        for block in sieve.blocks(source, None, "predict", progress):
-            _, kept, logit = sieve.read(block, lambda b: bundle.score(b.data))
-            prob = probability(logit)
-            write(pa.RecordBatch.from_arrays([*kept.data.columns, pa.array(prob)], schema=layout))
-            rows, total = rows + len(kept), total + float(prob.sum())
+        with closing(bundles.score_ahead(bundle, sieve.blocks(source, None, "predict", progress))) as stream:
+            for block, score in stream:
+                _, kept, logit = sieve.read(block, score)
+                prob = probability(logit)
+                write(pa.RecordBatch.from_arrays([*kept.data.columns, pa.array(prob)], schema=layout))
+                rows, total = rows + len(kept), total + float(prob.sum())
         sieve.check(config.max_bad_fraction)
     return PredictionSummary(
         out=out,
@@ -221,7 +225,11 @@ def predict(
 
 
 def inspect(folder: str | Path) -> BundleSummary:
+<<<<<<< HEAD
     """What a saved bundle is: model, features, data, metrics, files. All checksums are checked, the weights' too.
+=======
+    """What a saved bundle is: model, features, data, metrics, files. Every checksum is checked, also of the weights.
+>>>>>>> eval
 
     Raises:
         BundleError: not a bundle, damaged, or of another format version.

@@ -30,7 +30,8 @@ from clickwise.models import Ranker
 from clickwise.registry import models
 from clickwise.schema import InputSpec, Schema
 
-_BATCH_ROWS = 16_384
+_BATCH_ROWS = 4096
+"""Rows scored at once: few enough for their embeddings to stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
