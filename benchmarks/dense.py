@@ -105,7 +105,9 @@ def main() -> None:
     torch.manual_seed(0)
     widths = [int(w) for w in options.widths.split(",")]
     layers = [
-        Layer(torch.randn(n, k).div_(k**0.5).requires_grad_(), torch.zeros(n).requires_grad_(), relu=i < len(widths) - 2)
+        Layer(
+            torch.randn(n, k).div_(k**0.5).requires_grad_(), torch.zeros(n).requires_grad_(), relu=i < len(widths) - 2
+        )
         for i, (k, n) in enumerate(pairwise(widths))
     ]
     x = torch.randn(options.rows, widths[0]).requires_grad_()
@@ -119,7 +121,9 @@ def main() -> None:
         for system in systems:
             system.turn(x, layers, grad)
     operations = 2 * options.rows * sum(k * n for k, n in pairwise(widths))
-    print(f"tower {' -> '.join(map(str, widths))}, {options.rows} rows, {options.threads} threads, {torch.__version__=}")
+    print(
+        f"tower {' -> '.join(map(str, widths))}, {options.rows} rows, {options.threads} threads, {torch.__version__=}"
+    )
     print("GFLOP/s, in brackets the share of the peak\n")
     print(f"{'':14}{'':6}{'peak':>7}{'forward':>15}{'input gradient':>16}{'weight gradient':>17}{'step, ms':>10}")
     for s in systems:
