@@ -13,5 +13,9 @@ NB_MODULE(_kernels, m) {
   m.def("use_isa", &use_isa);
   m.def("threads", &threads);
   m.def("set_threads", &set_threads);
+  add_distinct(m);
   add_interactions(m);
+  add_memory(m);
+  add_pooling(m);
+  add_updates(m);
 }
