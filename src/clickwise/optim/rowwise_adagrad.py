@@ -36,7 +36,8 @@ class RowwiseAdagrad(UpdateRule):
             require(self.initial_accumulator >= 0.0, "initial_accumulator", self.initial_accumulator, "a number >= 0")
 
     def init_state(self, weight: Tensor) -> State:
-        return {"sum": filled(weight[..., 0] if weight.dim() > 1 else weight, self.config.initial_accumulator)}
+        shape = weight.shape if weight.dim() < 2 else weight.shape[:1]
+        return {"sum": filled(weight, self.config.initial_accumulator, shape)}
 
     def update(self, weight: Tensor, state: State, grad: Tensor, scale: float) -> None:
         square = grad.square()

@@ -1,5 +1,7 @@
 #include "pooling.hpp"
 
+#include <cstdlib>
+
 #include "common/columns.hpp"
 #include "common/pool.hpp"
 
@@ -8,7 +10,7 @@ namespace {
 
 constexpr int64_t kGathered = 512;  // rows a task
 constexpr int64_t kPooled = 64;     // rows of the batch a task
-constexpr int64_t kAhead = 20;      // rows to ask for before they are needed
+constexpr int64_t kAhead = 40;      // rows to ask for before they are needed
 
 CW_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -29,38 +31,37 @@ void gather(const float* table, const int32_t* rows, int64_t U, int64_t D, float
   });
 }
 
-// Whether all positions of the rows [begin, end) of the batch are below the count; negative ones are not.
-bool within(const Positions& p, const Pooling& pool, int64_t begin, int64_t end) {
-  const bool slots_inside = p.slot_stride == 1;
-  const int64_t outer = slots_inside ? end - begin : pool.S, inner = slots_inside ? pool.S : end - begin;
-  const int64_t stride = slots_inside ? p.row_stride : p.slot_stride;
+// Whether all are positions below `count`.
+bool below(const int32_t* positions, int64_t n, int64_t count) {
   uint32_t outside = 0;
-  for (int64_t i = 0; i < outer; i++) {
-    const int32_t* at = p.at + begin * p.row_stride + i * stride;
-    for (int64_t j = 0; j < inner; j++) outside |= uint32_t(uint32_t(at[j]) >= uint32_t(p.count));
-  }
+  for (int64_t i = 0; i < n; i++) outside |= uint32_t(uint32_t(positions[i]) >= uint32_t(count));
   return outside == 0;
 }
 
+// Positions of the rows [begin, end) of the batch, slot-major at [S, B], to `to` [end - begin, S]: read where they are,
+// the slots of a row would be far apart, and all in the same few places of the cache.
+void transpose(const int32_t* at, int64_t B, int64_t S, int64_t begin, int64_t end, int32_t* to) {
+  for (int64_t s = 0; s < S; s++)
+    for (int64_t b = begin; b < end; b++) to[(b - begin) * S + s] = at[s * B + b];
+}
+
+// Vectors of `rows` rows of the batch, with positions [rows, S], coefficients [rows, S] or null, out [rows, F, D].
 template <int kDim, bool kWeighted>
-void pool_rows(const float* from, const Positions& p, const Pooling& pool, int64_t begin, int64_t end, float* out) {
+void pool_rows(const float* from, const int32_t* at, const float* coefficients, const Pooling& pool, int64_t rows,
+               float* out) {
   const int64_t D = kDim ? kDim : pool.D, S = pool.S, F = pool.F;
-  const int64_t rows_ahead = S ? 1 + kAhead / S : 0;
-  for (int64_t b = begin; b < end; b++) {
-    const int32_t* at = p.at + b * p.row_stride;
-    if (b + rows_ahead < end) {
-      const int32_t* next = at + rows_ahead * p.row_stride;
-      for (int64_t s = 0; s < S; s++) prefetch_row(from + next[s * p.slot_stride] * D, D);
-    }
-    const float* coefficient = kWeighted ? pool.coefficients + b * S : nullptr;
+  const int32_t* end = at + rows * S;
+  for (int64_t b = 0; b < rows; b++, at += S) {
     for (int64_t f = 0; f < F; f++) {
       const int64_t first = pool.starts[f], last = pool.starts[f + 1];
+      for (int64_t s = first; s < last; s++)
+        if (end - at > s + kAhead) prefetch_row(from + at[s + kAhead] * D, D);
       float* to = out + (b * F + f) * D;
       columns(D, [=]<int W>(int64_t d) {
         typename Lanes<W>::type total{};
         for (int64_t s = first; s < last; s++) {
-          const auto row = load_lanes<W>(from + at[s * p.slot_stride] * D + d);
-          total += kWeighted ? coefficient[s] * row : row;
+          const auto row = load_lanes<W>(from + at[s] * D + d);
+          total += kWeighted ? coefficients[b * S + s] * row : row;
         }
         store_lanes<W>(to + d, total);
       });
@@ -68,20 +69,34 @@ void pool_rows(const float* from, const Positions& p, const Pooling& pool, int64
   }
 }
 
+// False where a position is outside or there is no memory.
+bool pool_block(const float* from, const Positions& p, const Pooling& pool, int64_t begin, int64_t end, float* out) {
+  const int64_t slots = (end - begin) * pool.S;
+  int32_t* own = p.slot_major ? static_cast<int32_t*>(std::malloc(size_t(slots + 1) * sizeof(int32_t))) : nullptr;
+  if (p.slot_major && !own) return false;
+  if (own) transpose(p.at, pool.B, pool.S, begin, end, own);
+  const int32_t* at = own ? own : p.at + begin * pool.S;
+  const bool fits = below(at, slots, p.count);
+  const float* coefficients = pool.coefficients ? pool.coefficients + begin * pool.S : nullptr;
+  float* to = out + begin * pool.F * pool.D;
+  if (fits) {
+    with_width(pool.D, [=]<int kDim>() {
+      if (coefficients)
+        pool_rows<kDim, true>(from, at, coefficients, pool, end - begin, to);
+      else
+        pool_rows<kDim, false>(from, at, nullptr, pool, end - begin, to);
+    });
+  }
+  std::free(own);
+  return fits;
+}
+
 bool pool_forward(const float* from, Positions p, Pooling pool, float* out) {
   bool fits = true;
   parallel_for((pool.B + kPooled - 1) / kPooled, [=, &fits](int64_t task) {
-    const int64_t begin = task * kPooled, end = least(begin + kPooled, pool.B);
-    if (!within(p, pool, begin, end)) {
+    const int64_t begin = task * kPooled;
+    if (!pool_block(from, p, pool, begin, least(begin + kPooled, pool.B), out))
       __atomic_store_n(&fits, false, __ATOMIC_RELAXED);
-      return;
-    }
-    with_width(pool.D, [=]<int kDim>() {
-      if (pool.coefficients)
-        pool_rows<kDim, true>(from, p, pool, begin, end, out);
-      else
-        pool_rows<kDim, false>(from, p, pool, begin, end, out);
-    });
   });
   return fits;
 }

@@ -6,10 +6,11 @@
 
 namespace clickwise {
 
-// Where the row of each slot is: positions[b * row_stride + s * slot_stride], below `count`; 0 is padding.
+// Where the row of each slot is: [S, B] if slot-major, else [B, S], all below `count`; 0 is padding.
 struct Positions {
   const int32_t* at;
-  int64_t row_stride, slot_stride, count;
+  bool slot_major;
+  int64_t count;
 };
 
 // Which slots make up which vector, and what each counts: vector f is the slots [starts[f], starts[f + 1]).
@@ -25,7 +26,7 @@ struct PoolingKernels {
   void (*gather)(const float* table, const int32_t* rows, int64_t U, int64_t D, float* to);
 
   // out[b, f] = sum over the slots s of f of coefficients[b, s] * from[position of (b, s)]. False, with nothing useful
-  // in `out`, when a position is not below `count`.
+  // in `out`, when a position is not below `count` (or there is no memory).
   //   from [count, D] in, its row 0 zeros; out [B, F, D] out.
   bool (*forward)(const float* from, Positions, Pooling, float* out);
 

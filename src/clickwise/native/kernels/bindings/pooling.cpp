@@ -33,7 +33,7 @@ void add_pooling(nb::module_& m) {
     const int64_t B = slot_major ? columns : rows, S = slot_major ? rows : columns;
     const Pooling pool = pooling_of(vectors, coefficients, B, S, from.shape(1));
     require_vectors(out.shape(0), out.shape(1), out.shape(2), pool);
-    const Positions where{positions.data(), slot_major ? 1 : S, slot_major ? B : 1, int64_t(from.shape(0))};
+    const Positions where{positions.data(), slot_major, int64_t(from.shape(0))};
     bool fits;
     {
       nb::gil_scoped_release release;
