@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from training_rate import cardinalities, simulate
 
 from clickwise import native
 from clickwise.batch import Batch
@@ -29,7 +30,6 @@ from clickwise.models import FM, LR, build_model
 from clickwise.native.distinct import find_by_hashing
 from clickwise.optim import FTRL, SGD, Adagrad, Adam, Optimizer, RowwiseAdagrad
 from clickwise.schema import Field, InputSpec
-from training_rate import cardinalities, simulate
 
 Work = Callable[[Batch], Any]
 RULES = {"sgd": SGD, "adagrad": Adagrad, "row-wise adagrad": RowwiseAdagrad, "adam": Adam, "ftrl": FTRL}
@@ -108,7 +108,9 @@ def run(rows: int, size: int, turns: int) -> None:
     num_ids = cardinalities(rows)
     inputs = InputSpec(fields=tuple(Field(name=f"c{i}", num_ids=n) for i, n in enumerate(num_ids)))
     ids, label = simulate(num_ids, size * turns)
-    batches = [(torch.from_numpy(ids[i : i + size]), torch.from_numpy(label[i : i + size])) for i in range(0, len(ids), size)]
+    batches = [
+        (torch.from_numpy(ids[i : i + size]), torch.from_numpy(label[i : i + size])) for i in range(0, len(ids), size)
+    ]
     distinct = np.mean([sum(len(np.unique(s[:, f])) for f in range(len(num_ids))) for s, _ in batches[:2]])
     print(f"\nV = {sum(num_ids):,}, {len(num_ids)} fields, batch {size}, {distinct:,.0f} distinct rows a batch")
     for dim in (16, 1):
@@ -145,7 +147,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     native.set_threads(options.threads)
     isa = native.available_isas()
-    print(f"{platform.processor() or platform.machine()}, {isa[:1]}, {options.threads} threads, torch {torch.__version__}")
+    print(
+        f"{platform.processor() or platform.machine()}, {isa[:1]}, {options.threads} threads, torch {torch.__version__}"
+    )
     for rows in (1_000_000,) if options.short else (1_000_000, 10_000_000):
         run(rows, options.batch_size, 10 if options.short else 20)
 

@@ -31,7 +31,7 @@ class Distinct:
 
     @cached_property
     def slots_by_row(self) -> tuple[Tensor, Tensor]:
-        """The slots, as indices into [B * S], in the order of their positions, and where each position begins there [U].
+        """The slots, as indices into [B * S], in the order of their positions, and where each position begins [U].
 
         Padding is left out: position 0 begins and ends at 0.
         """
@@ -43,7 +43,7 @@ class Distinct:
 
 
 def find_by_sorting(sparse: Tensor, groups: Tensor) -> Distinct:
-    """The distinct rows of `sparse` [B, S], in ascending order; the rows of a group are above those of groups before it."""
+    """The distinct rows of `sparse` [B, S], ascending; the rows of a group must be above those of groups before it."""
     values, order = torch.sort(sparse.flatten(), stable=True)
     first = values != PADDING_ROW
     first[1:] &= values[1:] != values[:-1]

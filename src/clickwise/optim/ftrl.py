@@ -19,9 +19,9 @@ class FTRL(UpdateRule):
 
     With l1 = l2 = 0 this is AdaGrad with lr / (beta + sqrt(n')); l1 makes weights exactly zero.
 
-    A weight that is not zero says what its z is, and z is taken from it: z = -w ((beta + sqrt(n)) / lr + l2) - sgn(w) l1.
-    In a run of the paper's rule nothing differs. But so any initial weight is a start as good as zero (the paper's,
-    where z = 0), and a learning rate that changes between steps changes steps, not the weights reached.
+    The last equation, solved for z, gives the z of every weight that is not zero, and there z is taken from the weight.
+    That is the same number in a run as the paper has it. But so a weight may start at any value (the paper's start at
+    zero, with z = 0), and a learning rate that changes between steps changes the steps, not the weights reached.
 
     Reference: McMahan et al. 2013, "Ad Click Prediction: a View from the Trenches", Algorithm 1.
     """
@@ -30,8 +30,9 @@ class FTRL(UpdateRule):
 
     @dataclass(frozen=True, kw_only=True, slots=True)
     class Config:
-        """learning_rate: the paper's alpha. beta: added to the root of n, > 0. l1, l2: the paper's lambdas, >= 0; gradients
-        are of the mean loss of a batch, so that these, and beta, are small numbers.
+        """learning_rate: the paper's alpha. beta: added to the root of n, > 0. l1, l2: the paper's lambdas, >= 0.
+
+        The paper's gradients are of one row, ours of the mean loss of a batch: beta, l1 and l2 are small numbers here.
         """
 
         learning_rate: float = 0.05

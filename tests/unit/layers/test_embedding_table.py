@@ -7,7 +7,7 @@ import torch
 
 from clickwise.batch import Batch
 from clickwise.layers import Embedding, EmbeddingTable
-from model_inputs import SPECS, make_batch
+from model_inputs import SPECS
 
 IDS = torch.tensor([[3, 0, 5], [5, 5, 3], [0, 7, 0]], dtype=torch.int32)
 

@@ -168,7 +168,9 @@ def test_shapes_are_checked(isa):
     with pytest.raises(ValueError, match=r"to is not \[U, D\]"):
         k.gather(f((4, 3), np.float32), f(2, i), f((2, 2), np.float32))
     with pytest.raises(ValueError, match=r"vectors are not \[F \+ 1\]"):
-        k.pool_forward(f((4, 3), np.float32), f((2, 2), i), False, np.array([0, 2, 1, 2], i), None, f((2, 3, 3), np.float32))
+        k.pool_forward(
+            f((4, 3), np.float32), f((2, 2), i), False, np.array([0, 2, 1, 2], i), None, f((2, 3, 3), np.float32)
+        )
 
 
 def test_pooling_none_is_one_field_of_single_vectors():

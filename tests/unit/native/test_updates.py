@@ -89,7 +89,13 @@ def test_a_rule_says_its_compiled_form_or_that_it_has_none(name, isa):
     step = rule.compiled_step(state, 1.0)
     assert isinstance(step, CompiledStep)
     kernels().update(
-        step.kernel, step.scalars, weight.numpy(), [s.view(-1).numpy() for s in step.state], None, np.ones((3, 2), np.float32), 0.0
+        step.kernel,
+        step.scalars,
+        weight.numpy(),
+        [s.view(-1).numpy() for s in step.state],
+        None,
+        np.ones((3, 2), np.float32),
+        0.0,
     )
     assert weight.all()
 
