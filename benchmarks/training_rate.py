@@ -186,7 +186,7 @@ def run_turn(step: Step, feed: Iterator[Batch], steps: int, ahead: bool) -> floa
     piece = (next(feed) for _ in range(steps))
     begin = time.perf_counter()
     if ahead:
-        with prefetch(piece, training=True) as ready:
+        with prefetch(piece, distinct=tuple(range(13 + len(CRITEO) + 1))) as ready:
             for batch in ready:
                 step(batch)
     else:

@@ -9,6 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clickwise.distinct import Distinct, find_by_sorting
+from clickwise.native import Tier, tier
+from clickwise.native.distinct import find_by_hashing
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -48,29 +52,21 @@ class Batch:
     def __len__(self) -> int:
         return self.sparse.shape[0]
 
-    @cached_property
-    def distinct(self) -> tuple[Tensor, Tensor]:
-        """The distinct table rows of the batch, sorted [U], and for each slot the position of its row there [B, S].
+    def distinct_of(self, groups: tuple[int, ...]) -> Distinct:
+        """The distinct table rows of the batch, found once and shared by all tables of a model.
 
-        Found once a batch and shared by all tables of a model. A reader thread may ask for it ahead of time.
+        A reader thread may ask for them ahead of time.
+
+        Args:
+            groups: [G + 1] where the slots of each group begin, and their end: `InputSpec.slot_starts()`. No row is in
+                two groups, and those of a group are above those of the groups before it.
         """
-        values, order = self._sorted_slots
-        starts = self.slots_by_row[1]
-        steps = torch.zeros_like(values)
-        steps[starts[1:]] = 1
-        inverse = torch.empty_like(values)
-        inverse[order] = steps.cumsum(0, dtype=values.dtype)
-        return values[starts], inverse.view_as(self.sparse)
+        if groups not in self._distinct:
+            compiled = tier() >= Tier.EMBEDDINGS and self.sparse.device.type == "cpu"
+            find = find_by_hashing if compiled else find_by_sorting
+            self._distinct[groups] = find(self.sparse, torch.tensor(groups, dtype=torch.int32))
+        return self._distinct[groups]
 
     @cached_property
-    def slots_by_row(self) -> tuple[Tensor, Tensor]:
-        """The slots [B * S], flat, in the order of their table rows, and where each distinct row begins there [U]."""
-        values, order = self._sorted_slots
-        first = torch.ones(len(values), dtype=torch.bool)
-        torch.ne(values[1:], values[:-1], out=first[1:])
-        return order, first.nonzero().squeeze(1)
-
-    @cached_property
-    def _sorted_slots(self) -> tuple[Tensor, Tensor]:
-        """The table rows of all slots in ascending order [B * S], and where each stood. One sort serves both above."""
-        return torch.sort(self.sparse.flatten(), stable=True)
+    def _distinct(self) -> dict[tuple[int, ...], Distinct]:
+        return {}

@@ -225,11 +225,7 @@ def predict(
 
 
 def inspect(folder: str | Path) -> BundleSummary:
-<<<<<<< HEAD
-    """What a saved bundle is: model, features, data, metrics, files. All checksums are checked, the weights' too.
-=======
     """What a saved bundle is: model, features, data, metrics, files. Every checksum is checked, also of the weights.
->>>>>>> eval
 
     Raises:
         BundleError: not a bundle, damaged, or of another format version.

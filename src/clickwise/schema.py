@@ -158,6 +158,10 @@ class InputSpec:
             row += field.num_ids
         return starts
 
+    def slot_starts(self) -> tuple[int, ...]:
+        """First slot of each field, and their number: the groups of `Batch.distinct_of`."""
+        return (0, *(slots.stop for _, slots in self.slots()))
+
     def slots(self) -> Iterator[tuple[Field, slice]]:
         """Each field with the slots it fills."""
         start = 0

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from clickwise.batch import Batch
 from clickwise.errors import ClickwiseError
 from clickwise.layers import EmbeddingTable
-from clickwise.optim import SGD, Adagrad, Adam, Optimizer, RowwiseAdagrad, UpdateRule
+from clickwise.optim import FTRL, SGD, Adagrad, Adam, Optimizer, RowwiseAdagrad, UpdateRule
 from clickwise.registry import update_rules
 
 CONFIGS = {
     "adam": Adam.Config(learning_rate=0.1, beta1=0.8, beta2=0.95, eps=1e-3),
     "adagrad": Adagrad.Config(learning_rate=0.3, initial_accumulator=0.05, eps=1e-3),
     "rowwise_adagrad": RowwiseAdagrad.Config(learning_rate=0.3, initial_accumulator=0.05, eps=1e-3),
+    "ftrl": FTRL.Config(learning_rate=0.3, beta=0.2, l1=0.15, l2=0.1),
     "sgd": SGD.Config(learning_rate=0.4),
 }
 every_rule = pytest.mark.parametrize("name", update_rules)
@@ -103,6 +104,25 @@ class RowwiseAdagrad64:
             weight[row, d] -= self.c.learning_rate * g[d] / (math.sqrt(self.n[row]) + self.c.eps)
 
 
+class FTRL64:
+    """As the paper has it; a weight is what follows from z and n."""
+
+    def __init__(self, c: FTRL.Config, dim: int) -> None:
+        self.c, self.n, self.z = c, np.zeros((9, dim)), np.full((9, dim), np.nan)
+
+    def step(self, weight: np.ndarray, row: int, g: np.ndarray, t: int) -> None:
+        c, n, z = self.c, self.n[row], self.z[row]
+        for d in range(len(g)):
+            w = weight[row, d]
+            if math.isnan(z[d]):  # the z that gives the initial weight
+                z[d] = -w * (c.beta / c.learning_rate + c.l2) - np.sign(w) * c.l1
+            sigma = (math.sqrt(n[d] + g[d] ** 2) - math.sqrt(n[d])) / c.learning_rate
+            z[d] += g[d] - sigma * w
+            n[d] += g[d] ** 2
+            curvature = (c.beta + math.sqrt(n[d])) / c.learning_rate + c.l2
+            weight[row, d] = 0.0 if abs(z[d]) <= c.l1 else -(z[d] - np.sign(z[d]) * c.l1) / curvature
+
+
 class SGD64:
     def __init__(self, c: SGD.Config, dim: int) -> None:
         self.c = c
@@ -112,7 +132,7 @@ class SGD64:
             weight[row, d] -= self.c.learning_rate * g[d]
 
 
-LOOPS = {"adam": Adam64, "adagrad": Adagrad64, "rowwise_adagrad": RowwiseAdagrad64, "sgd": SGD64}
+LOOPS = {"adam": Adam64, "adagrad": Adagrad64, "rowwise_adagrad": RowwiseAdagrad64, "ftrl": FTRL64, "sgd": SGD64}
 
 
 @every_rule
@@ -190,6 +210,37 @@ def test_rowwise_adagrad_is_adagrad_for_vectors_and_tables_of_width_one():
     torch.testing.assert_close(models[0].vector, models[1].vector, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(models[0].table.weight, models[1].table.weight, rtol=1e-12, atol=1e-12)
     assert not torch.allclose(models[0].matrix, models[1].matrix)
+
+
+def test_ftrl_without_penalties_is_adagrad():
+    """w -= lr * g / (beta + sqrt(n)): McMahan et al. 2013, section 3.1."""
+    models = [Model(), Model()]
+    configs = (FTRL.Config(learning_rate=0.3, beta=0.2), Adagrad.Config(learning_rate=0.3, eps=0.2))
+    for model, config in zip(models, configs, strict=True):
+        train(model, Optimizer(model, config), steps())
+    torch.testing.assert_close(models[0].matrix, models[1].matrix, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(models[0].table.weight, models[1].table.weight, rtol=1e-12, atol=1e-12)
+
+
+def test_ftrl_with_l1_makes_weights_exactly_zero_and_lets_them_return():
+    weight, grad = torch.tensor([0.5, 0.0, 0.0], dtype=torch.float64), torch.tensor([1.0, 0.3, 0.0]).double()
+    rule = FTRL(FTRL.Config(learning_rate=0.1, beta=0.5, l1=0.5))
+    state = rule.init_state(weight)
+    rule.update(weight, state, grad.clone(), 1.0)
+    assert weight.tolist()[1:] == [0.0, 0.0] and weight[0] != 0
+    rule.update(weight, state, grad.clone(), 1.0)  # 0.3 + 0.3 > l1
+    assert weight[1] < 0 and weight[2] == 0
+
+
+def test_ftrl_keeps_its_weights_when_the_learning_rate_changes():
+    """The steps change, not what was reached: a step with almost no gradient leaves every weight where it is."""
+    model = Model()
+    optimizer = Optimizer(model, CONFIGS["ftrl"])
+    train(model, optimizer, steps())
+    before = model.table.weight.clone()
+    optimizer.learning_rate_multiplier = 0.1
+    train(model, optimizer, [(ids, coefficients * 1e-9) for ids, coefficients in steps()[:1]])
+    torch.testing.assert_close(model.table.weight, before, rtol=1e-7, atol=1e-7)
 
 
 @every_rule

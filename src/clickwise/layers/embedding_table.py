@@ -9,6 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clickwise.batch import Batch
+from clickwise.distinct import Distinct
+from clickwise.layers.pooling import Pooling
+from clickwise.native import Tier, embeddings
+from clickwise.native.tensors import compiled, in_huge_pages
 from clickwise.schema import PADDING_ROW
 
 
@@ -30,25 +34,38 @@ class EmbeddingTable(nn.Module):
 
     def __init__(self, num_rows: int, dim: int, init_std: float) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(num_rows, dim), requires_grad=False)
+        self.weight = nn.Parameter(in_huge_pages(torch.empty(num_rows, dim)), requires_grad=False)
         if init_std > 0.0:
             nn.init.normal_(self.weight, 0.0, init_std)
+        else:
+            nn.init.zeros_(self.weight)
         self.weight[PADDING_ROW] = 0.0
         self._looked_up: list[tuple[Tensor, Tensor]] = []
 
-    def lookup(self, batch: Batch) -> Tensor:
-        """The rows of all slots: [B, S, D]."""
+    def lookup(self, batch: Batch, pooling: Pooling | None = None) -> Tensor:
+        """The vectors of the batch [B, F, D]; without a pooling the rows of all slots [B, S, D].
+
+        Raises:
+            IndexError: an id is not below V.
+        """
+        how = pooling or Pooling.none(batch.sparse.shape[1])
+        coefficients = how.coefficients(batch, self.weight.dtype)
+        fast = compiled(Tier.EMBEDDINGS, self.weight)
         if not (self.training and torch.is_grad_enabled()):
-            return F.embedding(batch.sparse, self.weight)
-        rows, inverse = batch.distinct
-        gathered = self.weight.index_select(0, rows).requires_grad_()
-        self._looked_up.append((rows, gathered))
-        order, starts = batch.slots_by_row
-        return _Expand.apply(gathered, inverse, order, starts)
+            if fast:
+                return embeddings.pool(self.weight, batch.sparse, how.starts, coefficients)
+            return how.pool(F.embedding(batch.sparse, self.weight), coefficients)
+        distinct = batch.distinct_of(how.groups)
+        gather = embeddings.gather if fast else _gather
+        compact = gather(self.weight, distinct.rows).requires_grad_()
+        self._looked_up.append((distinct.rows, compact))
+        if fast:
+            return embeddings.PoolDistinct.apply(compact, distinct, how.starts, coefficients)
+        return how.pool(_Expand.apply(compact, distinct), coefficients)
 
     def take_gradients(self) -> tuple[Tensor, Tensor]:
         """Distinct rows looked up since the last call [U], without padding, and the sums of their gradients [U, D]."""
-        pairs = [_without_padding(rows, leaf.grad) for rows, leaf in self._looked_up if leaf.grad is not None]
+        pairs = [(rows[1:], leaf.grad[1:]) for rows, leaf in self._looked_up if leaf.grad is not None]
         self._looked_up.clear()
         if len(pairs) == 1:
             return pairs[0]
@@ -67,24 +84,23 @@ class EmbeddingTable(nn.Module):
         return f"{self.weight.shape[0]}, {self.weight.shape[1]}"
 
 
+def _gather(table: Tensor, rows: Tensor) -> Tensor:
+    return table.index_select(0, rows)
+
+
 class _Expand(torch.autograd.Function):
-    """gathered[inverse], with a backward pass that sums the slots of each row in their order: fast, and the same bits
-    for any number of threads. torch's own backward of an embedding takes 10 to 20 times as long on a CPU.
+    """The rows of all slots [B, S, D] from the distinct ones [U, D], with a backward pass that sums the slots of each
+    row in their order: fast, and the same bits for any number of threads. torch's own backward of an embedding takes
+    10 to 20 times as long on a CPU.
     """
 
     @staticmethod
-    def forward(ctx: Any, gathered: Tensor, inverse: Tensor, order: Tensor, starts: Tensor) -> Tensor:
-        ctx.save_for_backward(order, starts)
-        return F.embedding(inverse, gathered)
+    def forward(ctx: Any, compact: Tensor, distinct: Distinct) -> Tensor:
+        ctx.distinct = distinct
+        return F.embedding(distinct.inverse.t(), compact)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        order, starts = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        order, begins = ctx.distinct.slots_by_row
         flat = gradients[0].reshape(-1, gradients[0].shape[-1])
-        return F.embedding_bag(order, flat, starts, mode="sum"), None, None, None
-
-
-def _without_padding(rows: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows are sorted, so padding can only be the first."""
-    first = int(len(rows) > 0 and int(rows[0]) == PADDING_ROW)
-    return rows[first:], gradient[first:]
+        return F.embedding_bag(order, flat, begins, mode="sum"), None

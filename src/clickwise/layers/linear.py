@@ -22,10 +22,10 @@ class Linear(nn.Module):
 
     def __init__(self, inputs: InputSpec) -> None:
         super().__init__()
-        self.ids = Embedding(inputs, dim=1, init_std=0.0)
+        self.ids = Embedding(inputs, dim=1, init_std=0.0, total=True)
         self.bias = nn.Parameter(torch.zeros(()))
         self.dense = nn.Parameter(torch.zeros(inputs.num_dense)) if inputs.num_dense else None
 
     def forward(self, batch: Batch) -> Tensor:
-        logit = self.bias + self.ids(batch).sum((1, 2))  # [B]
+        logit = self.bias + self.ids(batch).flatten()  # [B]
         return logit if self.dense is None else logit + batch.dense @ self.dense

@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clickwise.native import Tier, tier
+from clickwise.native import Tier, kernels, tier
+
+_HUGE_BYTES = 2**30
 
 
 def compiled(needed: Tier, *tensors: Tensor) -> bool:
@@ -17,3 +19,12 @@ def compiled(needed: Tier, *tensors: Tensor) -> bool:
 def array(tensor: Tensor) -> np.ndarray:
     """The tensor's own memory as an array, or that of a dense copy when it is strided."""
     return tensor.detach().contiguous().numpy()
+
+
+def in_huge_pages(tensor: Tensor) -> Tensor:
+    """Ask the system for huge pages under this new, empty tensor when it is over 1 GiB: random rows of it are then read
+    twice as fast. A wish: nothing happens where there are no kernels or no such pages.
+    """
+    if tensor.nbytes > _HUGE_BYTES and compiled(Tier.EMBEDDINGS, tensor):
+        kernels().advise_huge_pages(tensor.view(-1).numpy())
+    return tensor

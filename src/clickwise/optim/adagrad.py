@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from clickwise.config import require
-from clickwise.optim.rule import State, UpdateRule, check_rate
+from clickwise.optim.rule import CompiledStep, State, UpdateRule, check_rate, filled
 from clickwise.registry import register_update_rule
 
 
@@ -34,8 +33,11 @@ class Adagrad(UpdateRule):
             require(self.initial_accumulator >= 0.0, "initial_accumulator", self.initial_accumulator, "a number >= 0")
 
     def init_state(self, weight: Tensor) -> State:
-        return {"sum": torch.full_like(weight, self.config.initial_accumulator)}
+        return {"sum": filled(weight, self.config.initial_accumulator)}
 
     def update(self, weight: Tensor, state: State, grad: Tensor, scale: float) -> None:
         n = state["sum"].addcmul_(grad, grad)
         weight.addcdiv_(grad, n.sqrt().add_(self.config.eps), value=-scale * self.config.learning_rate)
+
+    def compiled_step(self, state: State, scale: float) -> CompiledStep:
+        return CompiledStep("adagrad", (scale * self.config.learning_rate, self.config.eps), (state["sum"],))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from clickwise.config import require
-from clickwise.optim.rule import State, UpdateRule, check_rate
+from clickwise.optim.rule import CompiledStep, State, UpdateRule, check_rate, filled
 from clickwise.registry import register_update_rule
 
 
@@ -42,15 +42,26 @@ class Adam(UpdateRule):
     def init_state(self, weight: Tensor) -> State:
         return {
             "step": torch.zeros((), dtype=torch.int64),
-            "mean": torch.zeros_like(weight),
-            "square": torch.zeros_like(weight),
+            "mean": filled(weight, 0.0),
+            "square": filled(weight, 0.0),
         }
 
     def update(self, weight: Tensor, state: State, grad: Tensor, scale: float) -> None:
         c = self.config
-        state["step"] += 1
-        t = int(state["step"])
+        rest1, rest2 = self._count(state)
         state["mean"].lerp_(grad, 1.0 - c.beta1)
         state["square"].mul_(c.beta2).addcmul_(grad, grad, value=1.0 - c.beta2)
-        root = torch.sqrt(state["square"], out=grad).div_((1.0 - c.beta2**t) ** 0.5).add_(c.eps)
-        weight.addcdiv_(state["mean"], root, value=-scale * c.learning_rate / (1.0 - c.beta1**t))
+        root = torch.sqrt(state["square"], out=grad).div_(rest2**0.5).add_(c.eps)
+        weight.addcdiv_(state["mean"], root, value=-scale * c.learning_rate / rest1)
+
+    def compiled_step(self, state: State, scale: float) -> CompiledStep:
+        c = self.config
+        rest1, rest2 = self._count(state)
+        scalars = (scale * c.learning_rate / rest1, 1.0 - c.beta1, c.beta2, 1.0 - c.beta2, rest2**-0.5, c.eps)
+        return CompiledStep("adam", scalars, (state["mean"], state["square"]))
+
+    def _count(self, state: State) -> tuple[float, float]:
+        """Count a step; 1 - b1^t and 1 - b2^t."""
+        state["step"] += 1
+        t = int(state["step"])
+        return 1.0 - self.config.beta1**t, 1.0 - self.config.beta2**t

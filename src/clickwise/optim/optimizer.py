@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from clickwise.config import require
 from clickwise.errors import ClickwiseError
+from clickwise.native import Tier
+from clickwise.native.tensors import compiled
+from clickwise.native.updates import update
 from clickwise.optim.rule import State, UpdateRule
 from clickwise.registry import update_rules
 
@@ -84,23 +87,24 @@ class Optimizer:
         if clip_norm is not None:
             _clip([*dense.values(), *(grad for _, grad in touched.values())], clip_norm)
         for name, grad in dense.items():
-            self._rule.update(self._parameters[name], self._states[name], grad, self.learning_rate_multiplier)
+            self._update(self._rule, self._parameters[name].data, self._states[name], None, grad)
         for name, (rows, grad) in touched.items():
-            self._update_rows(self._tables[name].weight, self._states[name], rows, grad)
+            self._update(self._table_rule, self._tables[name].weight.data, self._states[name], rows, grad)
         self.zero_grad()
 
-    def _update_rows(self, weight: Tensor, state: State, rows: Tensor, grad: Tensor) -> None:
-        """Gather, apply the rule, scatter. With `lookup`, the place where compiled kernels replace torch."""
-        index = rows.long()  # index_copy_ takes no int32
-        part = weight.index_select(0, index)
-        state_part = {key: s.index_select(0, index) if s.dim() else s for key, s in state.items()}
-        if self.embedding_l2:
-            grad = grad.add(part, alpha=self.embedding_l2)
-        self._table_rule.update(part, state_part, grad, self.learning_rate_multiplier)
-        weight.index_copy_(0, index, part)
-        for key, s in state.items():
-            if s.dim():
-                s.index_copy_(0, index, state_part[key])
+    def _update(self, rule: UpdateRule, weight: Tensor, state: State, rows: Tensor | None, grad: Tensor) -> None:
+        """Of a dense parameter (no rows), or of the touched rows of a table. With `EmbeddingTable.lookup`, the place
+        where compiled kernels replace torch.
+        """
+        scale, l2 = self.learning_rate_multiplier, self.embedding_l2 if rows is not None else 0.0
+        fast = compiled(Tier.EMBEDDINGS, weight, grad) and weight.is_contiguous()
+        step = rule.compiled_step(state, scale) if fast else None
+        if step is not None:
+            update(step.kernel, step.scalars, weight, step.state, rows, grad.contiguous(), l2)
+        elif rows is None:
+            rule.update(weight, state, grad, scale)
+        else:
+            _update_rows(rule, weight, state, rows, grad, scale, l2)
 
     def state_dict(self) -> dict[str, Tensor]:
         """All state as a flat dict of tensors, `<parameter>.<state>`; the tensors are the live ones, not copies."""
@@ -126,6 +130,22 @@ class Optimizer:
 
 def _rule_of(config: Any) -> UpdateRule:
     return update_rules.get(update_rules.name_of(config))(config)
+
+
+def _update_rows(
+    rule: UpdateRule, weight: Tensor, state: State, rows: Tensor, grad: Tensor, scale: float, l2: float
+) -> None:
+    """Gather, apply the rule, scatter."""
+    index = rows.long()  # index_copy_ takes no int32
+    part = weight.index_select(0, index)
+    state_part = {key: s.index_select(0, index) if s.dim() else s for key, s in state.items()}
+    if l2:
+        grad = grad.add(part, alpha=l2)
+    rule.update(part, state_part, grad, scale)
+    weight.index_copy_(0, index, part)
+    for key, s in state.items():
+        if s.dim():
+            s.index_copy_(0, index, state_part[key])
 
 
 def _clip(grads: list[Tensor], limit: float) -> None:

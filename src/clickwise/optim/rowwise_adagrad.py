@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from clickwise.config import require
-from clickwise.optim.rule import State, UpdateRule, check_rate
+from clickwise.optim.rule import CompiledStep, State, UpdateRule, check_rate, filled
 from clickwise.registry import register_update_rule
 
 
@@ -37,10 +37,13 @@ class RowwiseAdagrad(UpdateRule):
 
     def init_state(self, weight: Tensor) -> State:
         shape = weight.shape if weight.dim() < 2 else weight.shape[:1]
-        return {"sum": weight.new_full(shape, self.config.initial_accumulator)}
+        return {"sum": filled(weight, self.config.initial_accumulator, shape)}
 
     def update(self, weight: Tensor, state: State, grad: Tensor, scale: float) -> None:
         square = grad.square()
         n = state["sum"].add_(square if grad.dim() < 2 else square.flatten(1).mean(1))
         step = n.sqrt().add_(self.config.eps).reciprocal_().mul_(-scale * self.config.learning_rate)
         weight.addcmul_(grad, step.view(step.shape + (1,) * (grad.dim() - step.dim())))
+
+    def compiled_step(self, state: State, scale: float) -> CompiledStep:
+        return CompiledStep("rowwise_adagrad", (scale * self.config.learning_rate, self.config.eps), (state["sum"],))

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
 
 from clickwise.config import require
+from clickwise.native.tensors import in_huge_pages
 
 State = dict[str, Tensor]
 """Per-parameter state. Tensors of dimension 0 (such as a step counter) belong to the whole parameter; all others have
 the parameter's rows as their first dimension."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledStep:
+    """One step of a rule as a compiled kernel takes it.
+
+    Args:
+        kernel: its name in native/kernels/updates.hpp.
+        scalars: its numbers, in the order given there.
+        state: its tensors, in the order given there.
+    """
+
+    kernel: str
+    scalars: tuple[float, ...]
+    state: tuple[Tensor, ...] = ()
 
 
 class UpdateRule(ABC):
@@ -41,6 +58,18 @@ class UpdateRule(ABC):
             grad: of the same shape as `weight`.
             scale: multiplies the learning rate.
         """
+
+    def compiled_step(self, state: State, scale: float) -> CompiledStep | None:
+        """What a compiled kernel is to do, this once, in place of `update`; None where there is no such kernel.
+
+        Where `update` counts the step in the state, so does this.
+        """
+        return None
+
+
+def filled(like: Tensor, value: float, shape: tuple[int, ...] | None = None) -> Tensor:
+    """State of one value: as large as `like` unless it has a shape of its own."""
+    return in_huge_pages(like.new_empty(like.shape if shape is None else shape)).fill_(value)
 
 
 def check_rate(learning_rate: float, eps: float | None = None) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from clickwise.optim.rule import State, UpdateRule, check_rate
+from clickwise.optim.rule import CompiledStep, State, UpdateRule, check_rate
 from clickwise.registry import register_update_rule
 
 
@@ -30,3 +30,6 @@ class SGD(UpdateRule):
 
     def update(self, weight: Tensor, state: State, grad: Tensor, scale: float) -> None:
         weight.add_(grad, alpha=-scale * self.config.learning_rate)
+
+    def compiled_step(self, state: State, scale: float) -> CompiledStep:
+        return CompiledStep("sgd", (scale * self.config.learning_rate,))

@@ -145,7 +145,8 @@ class _Run:
         """One pass over the rows, or the rest of one; false when it was stopped early."""
         p, c = self.position, self.config
         self.model.train()
-        with prefetch(self.train.batches(c.batch_size, epoch_seed(c.seed, p.epoch), p.batch), training=True) as batches:
+        rows = self.train.batches(c.batch_size, epoch_seed(c.seed, p.epoch), p.batch)
+        with prefetch(rows, distinct=self.model.inputs.slot_starts()) as batches:
             self._start_stage()
             if self._validation_due() and not self._validate():
                 return False

@@ -14,12 +14,13 @@ _POLL_S = 0.1
 
 
 @contextmanager
-def prefetch(batches: Iterator[Batch], *, training: bool) -> Iterator[Iterator[Batch]]:
+def prefetch(batches: Iterator[Batch], *, distinct: tuple[int, ...] | None) -> Iterator[Iterator[Batch]]:
     """Give the same batches, read ahead by one thread; leaving the block ends the thread, however it is left.
 
     Args:
         batches: the source. An exception in it is raised where the batches are used.
-        training: find the distinct ids of each batch ahead of time too.
+        distinct: find the distinct rows of these groups of slots (`InputSpec.slot_starts()`) ahead of time too, as
+            training needs them; None is for scoring.
     """
     ready: queue.Queue[Batch | BaseException | None] = queue.Queue(_DEPTH)
     stop = threading.Event()
@@ -36,8 +37,8 @@ def prefetch(batches: Iterator[Batch], *, training: bool) -> Iterator[Iterator[B
     def work() -> None:
         try:
             for batch in batches:
-                if training and batch.sparse.numel():
-                    _ = batch.distinct
+                if distinct is not None:
+                    batch.distinct_of(distinct)
                 if not put(batch):
                     return
             put(None)

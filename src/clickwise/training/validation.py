@@ -29,7 +29,7 @@ def validate(model: Ranker, rows: Rows, batch_size: int, progress: Progress, int
     model.eval()
     progress.start("validate", len(rows))
     try:
-        with prefetch(rows.batches(batch_size, None), training=False) as batches, torch.inference_mode():
+        with prefetch(rows.batches(batch_size, None), distinct=None) as batches, torch.inference_mode():
             for batch in batches:
                 interrupt.check()
                 assert batch.label is not None

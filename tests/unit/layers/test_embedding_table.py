@@ -7,7 +7,7 @@ import torch
 
 from clickwise.batch import Batch
 from clickwise.layers import Embedding, EmbeddingTable
-from model_inputs import SPECS, make_batch
+from model_inputs import SPECS
 
 IDS = torch.tensor([[3, 0, 5], [5, 5, 3], [0, 7, 0]], dtype=torch.int32)
 
@@ -87,25 +87,6 @@ def test_the_same_bits_for_any_number_of_threads():
         found.append(t.take_gradients()[1])
     torch.set_num_threads(threads)
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
-
-
-def test_distinct_rows_of_a_batch():
-    batch = batch_of(IDS)
-    rows, inverse = batch.distinct
-    expected = torch.unique(IDS, return_inverse=True)
-    assert rows.tolist() == expected[0].tolist()
-    assert inverse.tolist() == expected[1].tolist()
-    order, starts = batch.slots_by_row
-    assert order.tolist() == [1, 6, 8, 0, 5, 2, 3, 4, 7]
-    assert starts.tolist() == [0, 3, 5, 8]
-    assert batch_of(torch.zeros(0, 3, dtype=torch.int32)).distinct[0].numel() == 0
-
-
-def test_fields_of_one_slot_are_not_copied():
-    embedding = Embedding(SPECS["plain"], 4).eval()
-    batch = make_batch(SPECS["plain"], 5)
-    assert embedding._straight
-    assert torch.equal(embedding(batch), embedding.table.weight[batch.sparse.long()])
 
 
 def test_an_empty_multi_valued_field_gives_zeros_and_no_nan():

@@ -24,11 +24,11 @@ def threads() -> int:
 
 
 def test_gives_the_same_batches_in_order_with_distinct_ids_found():
-    with prefetch(InMemoryRows(BATCH).batches(8, None), training=True) as batches:
+    with prefetch(InMemoryRows(BATCH).batches(8, None), distinct=SPECS["plain"].slot_starts()) as batches:
         found = list(batches)
     assert [len(b) for b in found] == [8] * 6 + [2]
     assert found[3].sparse.tolist() == BATCH.sparse[24:32].tolist()
-    assert all("distinct" in vars(b) for b in found)
+    assert all(list(b._distinct) == [SPECS["plain"].slot_starts()] for b in found)
     assert threads() == 0
 
 
@@ -37,7 +37,7 @@ def test_an_error_of_the_source_is_raised_where_batches_are_used():
         yield BATCH
         raise ValueError("broken source")
 
-    with prefetch(broken(), training=True) as batches:
+    with prefetch(broken(), distinct=SPECS["plain"].slot_starts()) as batches:
         assert next(batches) is BATCH
         with pytest.raises(ValueError, match="broken source"):
             next(batches)
@@ -54,7 +54,7 @@ def test_leaving_early_ends_the_thread_and_reads_no_more_than_two_ahead():
             last = next(taken)
             yield BATCH
 
-    with pytest.raises(KeyboardInterrupt), prefetch(endless(), training=False) as batches:
+    with pytest.raises(KeyboardInterrupt), prefetch(endless(), distinct=None) as batches:
         interrupted_after(next(batches))
     assert threads() == 0
     assert last <= 4

@@ -16,7 +16,11 @@ NB_MODULE(_kernels, m) {
   add_columns(m);
   add_cross(m);
   add_dense(m);
+  add_distinct(m);
   add_interactions(m);
+  add_memory(m);
   add_norm(m);
+  add_pooling(m);
   add_ranking(m);
+  add_updates(m);
 }

@@ -1,0 +1,24 @@
+#include "bindings/module.hpp"
+
+#ifdef __linux__
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
+namespace clickwise {
+
+void add_memory(nb::module_& m) {
+  // Asks the system for huge pages under this array; best before it is first written. A wish, never an error.
+  m.def("advise_huge_pages", [](Out<float, 1> memory) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto begin = (reinterpret_cast<uintptr_t>(memory.data()) + page - 1) / page * page;
+    const auto end = reinterpret_cast<uintptr_t>(memory.data() + memory.size()) / page * page;
+    if (begin < end) (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+    (void)memory;
+#endif
+  });
+}
+
+}  // namespace clickwise
