@@ -113,7 +113,7 @@ def outcome_table(outcomes: Sequence[Outcome]) -> str:
         task = outcome.entry.task
         start = [task.model, f"{sum(task.num_ids):,}", outcome.entry.name]
         if outcome.error:
-            rows.append([*start, "-", "-", "-", "-", "-", "-", "-", f"{outcome.error[:60]}"])
+            rows.append([*start, *["-"] * (len(header) - len(start))])
             continue
         rates = [f"{rate:,.0f}" for rate in (outcome.rate, min(outcome.rates), max(outcome.rates))]
         against = "" if outcome.against is None else f"{outcome.against:.2f} x"
@@ -123,12 +123,15 @@ def outcome_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def notes(outcomes: Sequence[Outcome]) -> str:
-    """What is not the same."""
-    found = {outcome.entry.name: outcome for outcome in outcomes if outcome.notes}
-    lines = []
-    for name, outcome in found.items():
-        versions = ", ".join(f"{package} {number}" for package, number in outcome.versions.items())
-        lines.append(f"  {name}: {outcome.notes} ({versions})")
+    """What is not the same, and why figures are missing."""
+    lines = dict[str, None]()
+    for outcome in outcomes:
+        name, task = outcome.entry.name, outcome.entry.task
+        if outcome.notes:
+            versions = ", ".join(f"{package} {number}" for package, number in outcome.versions.items())
+            lines[f"  {name}: {outcome.notes} ({versions})"] = None
+        if outcome.error:
+            lines[f"  no figure: {name}, {task.model}, V = {sum(task.num_ids):,}: {outcome.error}"] = None
     return "\n".join(["", *lines])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import ray
 import torch
 from fuxictr.features import FeatureMap
 from fuxictr.pytorch.dataloaders import RankDataLoader
@@ -30,7 +31,7 @@ class ZooModel(BaseModel):
     def __init__(self, feature_map: FeatureMap, task: Task) -> None:
         options = {"verbose": 0, "metrics": ["logloss", "AUC"], "model_root": task.scratch}
         super().__init__(feature_map, model_id=task.model, gpu=-1, **options)
-        width = len(task.num_ids) * task.embedding_dim
+        width = len(feature_map.features) * task.embedding_dim
         mlp = {"input_dim": width, "hidden_units": task.hidden_dims, "hidden_activations": "relu"}
         if task.model != "lr":
             self.embedding_layer = FeatureEmbedding(feature_map, task.embedding_dim)
@@ -102,6 +103,9 @@ class FuxiCTR(System):
         parts = [self.model({name: c[i : i + 8192] for name, c in columns.items()})["y_pred"] for i in rows]
         self.model.train()
         return torch.cat(parts).numpy().ravel()
+
+    def close(self) -> None:
+        ray.shutdown()
 
 
 def feature_map(task: Task) -> FeatureMap:

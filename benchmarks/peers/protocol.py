@@ -104,6 +104,9 @@ class System(ABC):
     def scores(self) -> np.ndarray:
         """Click probabilities of the test rows; called between two steps. Training must go on unharmed afterwards."""
 
+    def close(self) -> None:
+        """End what the library started outside this process; called last."""
+
 
 class Turns:
     """Holds a training loop between its steps until the driver wants some more of them."""
@@ -177,6 +180,7 @@ def serve(system: System) -> None:
     except Exception as error:  # noqa: BLE001 - the driver shows it in its table
         traceback.print_exc()
         channel.send({"error": f"{type(error).__name__}: {error}"})
+    system.close()
     sys.stderr.flush()
     os._exit(0)  # without waiting for the workers that a library left behind
 
