@@ -1,13 +1,13 @@
-"""From a million rows of Criteo-like text to a trained, evaluated and saved DeepFM: seconds of each stage, memory, quality.
+"""From a million rows of Criteo-like text to a trained, measured and saved DeepFM: seconds, memory, quality.
 
     python benchmarks/journey.py                         # clickwise, and the others that are installed
     python benchmarks/journey.py --rows 100000 --systems clickwise
 
 clickwise is `clickwise train` with its preset for Criteo, one epoch, nothing else set and an empty cache. The others go
-the way that their documentation shows: pandas, LabelEncoder, MinMaxScaler and `fit` for DeepCTR-Torch, `build_dataset`
-and `fit` for FuxiCTR. All hold out a tenth of the rows to measure on: clickwise the rows that its split takes, the
-others the last ones. Embedding dimension 16, hidden layers 3 x 400, batch 4096 everywhere. Encodings are each one's own,
-so the losses differ for more reasons than the models.
+the way that their documentation shows: pandas, LabelEncoder, MinMaxScaler and `fit` for DeepCTR-Torch; `build_dataset`
+with its processor for Criteo, and `fit`, for FuxiCTR. All hold out a tenth of the rows to measure on: clickwise those
+that its split takes, the others the last ones. Embedding dimension 16, hidden layers 3 x 400, batch 4096 everywhere.
+Encodings are each one's own, so the losses differ for more reasons than the models.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def travel(system: str, text: Path, folder: Path, options: argparse.Namespace) -
         _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begin
     if status:
-        return {"error": f"ended with status {status}: {(log.read_text().strip().splitlines() or [''])[-1]}"}
+        code = os.waitstatus_to_exitcode(status)
+        return {"error": f"ended with status {code}: {(log.read_text().strip().splitlines() or [''])[-1]}"}
     found = of_bundle(bundle) if system == "clickwise" else json.loads(printed.strip().splitlines()[-1])
     return {"total": seconds, "peak_bytes": usage.ru_maxrss * 1024, **found}
 
@@ -101,7 +102,8 @@ def journey_table(journeys: dict[str, dict[str, Any]]) -> str:
     rows = []
     for system, journey in journeys.items():
         if "error" in journey:
-            rows.append([system, *["-"] * (len(STAGES) + 5), journey["error"][:60]])
+            rows.append([system, *["-"] * (len(STAGES) + 6)])
+            print(f"no figure: {system}: {journey['error']}")
             continue
         stages = [f"{journey['seconds'][s]:.1f}" if s in journey["seconds"] else "" for s in STAGES]
         rest = journey["total"] - sum(journey["seconds"].values())

@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PACKAGES = {
     "fuxictr": ["fuxictr==2.3.10", "polars<2"],  # its data loader calls what polars 2 has removed
-    "deepctr_torch": ["deepctr-torch==0.3.0", "requests"],  # which it imports and does not ask for
+    # it imports requests, and its README pandas, without asking for them
+    "deepctr_torch": ["deepctr-torch==0.3.0", "requests", "pandas"],
     "torch_rechub": ["torch-rechub==0.9.0"],
     # the release for torch 2.13; 1.9 does not load there (undefined symbol)
     "fbgemm": ["fbgemm-gpu-cpu==1.8.0", "numpy"],

@@ -38,7 +38,8 @@ def main() -> None:
     outcomes: list[Outcome] = []
     for model in options.model:
         for rows in options.rows:
-            entries = [Entry(library, t) for library, t in tasks(options, model, rows, rhythm)]
+            sizes = (options.data, options.threads, options.batch_size, options.seed)
+            entries = entries_for(options.systems, model, field_sizes(rows), rhythm, *sizes)
             say(f"{model}, V = {sum(entries[0].task.num_ids):,}")
             outcomes += race(entries, rhythm, options.peers, say)
     print(f"{machine_line()}; {options.threads} threads")
@@ -81,28 +82,23 @@ def parse() -> argparse.Namespace:
     return options
 
 
-def tasks(options: argparse.Namespace, model: str, rows: int, rhythm: Rhythm) -> Sequence[tuple[str, Task]]:
-    """The same work for every system."""
-    train_rows = options.batch_size * (rhythm.most_steps + 20)  # some more, for what loops read ahead
-    data = write_arrays(options.data, field_sizes(rows), train_rows, TEST_ROWS)
+def entries_for(
+    systems: Sequence[tuple[str, str, str]],
+    model: str,
+    num_ids: list[int],
+    rhythm: Rhythm,
+    data: Path,
+    threads: int,
+    batch_size: int = 4096,
+    seed: int = 1,
+) -> list[Entry]:
+    """The same work for every system; a system is what `parse_system` gives."""
+    train_rows = batch_size * (rhythm.most_steps + 20)  # some more, for what loops read ahead
+    folder = write_arrays(data, num_ids, train_rows, TEST_ROWS)
+    sizes = {"embedding_dim": EMBEDDING_DIM, "hidden_dims": HIDDEN_DIMS, "num_cross_layers": CROSS_LAYERS}
+    work = {"data": str(folder), "model": model, "batch_size": batch_size, "threads": threads, "seed": seed, **sizes}
     return [
-        (
-            library,
-            Task(
-                data=str(data),
-                model=model,
-                rule=rule,
-                precision=precision,
-                scratch="",
-                embedding_dim=EMBEDDING_DIM,
-                hidden_dims=HIDDEN_DIMS,
-                num_cross_layers=CROSS_LAYERS,
-                batch_size=options.batch_size,
-                threads=options.threads,
-                seed=options.seed,
-            ),
-        )
-        for library, rule, precision in options.systems
+        Entry(library, Task(**work, rule=rule, precision=precision, scratch="")) for library, rule, precision in systems
     ]
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import ray
 import torch
+from fuxictr.datasets.criteo import CustomizedFeatureProcessor
 from fuxictr.features import FeatureMap
-from fuxictr.preprocess import FeatureProcessor, build_dataset
+from fuxictr.preprocess import build_dataset
 from fuxictr.pytorch.dataloaders import RankDataLoader
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -33,10 +34,11 @@ def main(path: str, threads: int, batch_size: int, folder: str) -> None:
 
     train_csv, test_csv = split(Path(path), Path(folder))
     lap("read")  # the library wants separate files with commas and a header
-    numbers = {"name": NUMBERS, "active": True, "dtype": "float", "type": "numeric", "fill_na": 0}
+    numbers = {"name": NUMBERS, "active": True, "dtype": "float", "type": "categorical", "fill_na": 0}
+    numbers["preprocess"] = "convert_to_bucket"
     tokens = {"name": TOKENS, "active": True, "dtype": "str", "type": "categorical", "fill_na": ""}
     about = {"feature_cols": [numbers, tokens], "label_col": {"name": "label", "dtype": "float"}}
-    encoder = FeatureProcessor(**about, dataset_id="criteo", data_root=folder)
+    encoder = CustomizedFeatureProcessor(**about, dataset_id="criteo", data_root=folder)
     files = {"train_data": str(train_csv), "valid_data": str(test_csv), "test_data": None, "data_format": "csv"}
     train, valid, _ = build_dataset(encoder, min_categr_count=2, **files)
     lap("encode")
@@ -45,10 +47,8 @@ def main(path: str, threads: int, batch_size: int, folder: str) -> None:
     sizes = {"embedding_dim": 16, "hidden_dims": [400, 400, 400], "num_cross_layers": 0, "batch_size": batch_size}
     choice = {"data": "", "model": "deepfm", "rule": "", "precision": "fp32", "scratch": folder, "seed": 1}
     model = ZooModel(features, Task(**choice, **sizes, threads=threads))
-    parts = {"train_data": train, "valid_data": valid, "data_format": "parquet"}
-    batches, held_out = RankDataLoader(
-        features, stage="train", batch_size=batch_size, shuffle=True, num_workers=3, **parts
-    )
+    loading = {"batch_size": batch_size, "shuffle": True, "num_workers": 3, "data_format": "parquet"}
+    batches, held_out = RankDataLoader(features, stage="train", train_data=train, valid_data=valid, **loading)
     model.fit(batches, validation_data=held_out, epochs=1)
     lap("train")  # with its own evaluation at the end of the epoch, and the file of the best weights
     probability = model.predict(held_out)

@@ -106,6 +106,7 @@ class System(ABC):
 
     def close(self) -> None:
         """End what the library started outside this process; called last."""
+        return
 
 
 class Turns:
