@@ -4,8 +4,9 @@
 
 Measured here, best of many short repetitions: the rate of matrix products in fp32 and bf16 (torch, which is oneDNN)
 at the shapes of the dense layers, forward, for the input gradients and for the weight gradients; the rate at which
-random rows are read from a table, and read, changed and written back (torch's index_select and index_add_, int64
-indices: not the fastest way, so the shares below are kind by what a better kernel would add). From them the least time
+random rows are read from a table (torch's index_select), and read, added to and written back (index_select, add_,
+index_copy_ on distinct rows: three passes where one would do, so that a share can come out above what one finds with
+a better way to write rows). From them the least time
 a step can take: its FLOPs at the best product rate, plus its distinct rows, read once and changed once. Then the rate
 of clickwise's own training loop, as `training_rate.py` measures it, over that limit.
 """
@@ -76,11 +77,15 @@ def product_table(products: dict[str, dict[str, float]]) -> str:
 def row_rates(rows: int, count: int = 400_000, dim: int = 16) -> tuple[float, float]:
     """Random rows of 64 bytes a second: read into another place; read, added to and written."""
     weight = torch.zeros(rows, dim)
-    index = torch.from_numpy(np.random.default_rng(0).integers(0, rows, count))
-    out = torch.empty(count, dim)
+    index = torch.from_numpy(np.random.default_rng(0).choice(rows, count, replace=False, shuffle=True))
+    out, addend = torch.empty(count, dim), torch.ones(count, dim)
+
+    def change() -> None:
+        torch.index_select(weight, 0, index, out=out)
+        weight.index_copy_(0, index, out.add_(addend))
+
     read = best(lambda: torch.index_select(weight, 0, index, out=out), seconds=1.0)
-    change = best(lambda: weight.index_add_(0, index, out), seconds=1.0)
-    return count / read, count / change
+    return count / read, count / best(change, seconds=1.0)
 
 
 def best(work: Callable[[], object], seconds: float = 0.4) -> float:

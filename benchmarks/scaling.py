@@ -75,7 +75,7 @@ def run(settings: list[Setting], options: argparse.Namespace) -> list[Outcome]:
 
 def line(setting: Setting, outcome: Outcome, first: Outcome) -> list[str]:
     if outcome.error:
-        return [f"{setting.value:,}", *["-"] * 6, outcome.error[:40]]
+        return [f"{setting.value:,}", *["-"] * 7]
     batch = outcome.entry.task.batch_size
     times = sorted(1e3 * batch / rate for rate in outcome.rates)
     middle = 1e3 * batch / outcome.rate
