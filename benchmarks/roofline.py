@@ -5,10 +5,10 @@
 Measured here, best of many short repetitions: the rate of matrix products in fp32 and bf16 (torch, which is oneDNN)
 at the shapes of the dense layers, forward, for the input gradients and for the weight gradients; the rate at which
 random rows are read from a table (torch's index_select), and read, added to and written back (index_select, add_,
-index_copy_ on distinct rows: three passes where one would do, so that a share can come out above what one finds with
-a better way to write rows). From them the least time
-a step can take: its FLOPs at the best product rate, plus its distinct rows, read once and changed once. Then the rate
-of clickwise's own training loop, as `training_rate.py` measures it, over that limit.
+index_copy_ on distinct rows: three passes where a kernel needs one, so the limit comes out low and shares of it high
+by the little that rows weigh beside dense layers). From them the least time a step can take: its FLOPs at the best
+product rate, plus its distinct rows, read once and changed once. Then the rate of clickwise's own training loop, as
+`training_rate.py` measures it, over that limit.
 """
 
 from __future__ import annotations
