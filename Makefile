@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup kernels asan demo test check bench clean
+.PHONY: setup kernels asan demo test check bench peers clean
 
 setup: $(STAMP)
 
@@ -48,6 +48,10 @@ check: kernels
 
 bench: kernels
 	$(BIN)/python benchmarks/training_rate.py --short
+
+# The libraries that benchmarks/training_rate.py compares with, each in an environment of its own: 5 GB.
+peers: setup
+	$(BIN)/python benchmarks/make_peers.py
 
 clean:
 	rm -rf .venv build dist src/*.egg-info

@@ -13,12 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from report import cpu
 
 GB = 1e9
 
@@ -74,13 +75,6 @@ def report(options: argparse.Namespace, text: Path, bundle: Path, cache: Path, p
         print(f"  {name:<31}{value}")
     if beyond >= 2 * GB:
         sys.exit("the claim does not hold")
-
-
-def cpu() -> str:
-    """The processor's name, where the system says it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":
