@@ -146,10 +146,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     native.set_threads(options.threads)
-    isa = native.available_isas()
-    print(
-        f"{platform.processor() or platform.machine()}, {isa[:1]}, {options.threads} threads, torch {torch.__version__}"
-    )
+    machine = f"{platform.processor() or platform.machine()}, kernels for {native.kernels().isa()}"
+    print(f"{machine}, {options.threads} threads, torch {torch.__version__}")
     for rows in (1_000_000,) if options.short else (1_000_000, 10_000_000):
         run(rows, options.batch_size, 10 if options.short else 20)
 
