@@ -21,18 +21,21 @@ inline void require(bool holds, const char* what) {
   if (!holds) throw std::invalid_argument(std::string("clickwise kernels: ") + what);
 }
 
-
+// Starts of consecutive runs that are the slots [0, count) together.
+inline void require_starts(const In<int32_t, 1>& starts, int64_t count, const char* what) {
   const int64_t n = starts.shape(0);
-  const uint32_t limit = static_cast<uint32_t>(V);
+  require(n > 0 && starts.data()[0] == 0 && starts.data()[n - 1] == count, what);
   for (int64_t i = 1; i < n; i++) require(starts.data()[i - 1] <= starts.data()[i], what);
+}
+
+// Rows of a table of V.
+inline void require_rows(const In<int32_t, 1>& rows, int64_t V) {
+  const uint32_t limit = static_cast<uint32_t>(V);
+  uint32_t outside = 0;
   for (size_t i = 0; i < rows.shape(0); i++) outside |= uint32_t(static_cast<uint32_t>(rows.data()[i]) >= limit);
   if (outside) throw std::out_of_range("a batch names a table row that is not in the table");
-  require(n > 0 && starts.data()[0] == 0 && starts.data()[n - 1] == count, what);
-  uint32_t outside = 0;
-// Rows of a table of V.
-// Starts of consecutive runs that are the slots [0, count) together.
-inline void require_rows(const In<int32_t, 1>& rows, int64_t V) {
-inline void require_starts(const In<int32_t, 1>& starts, int64_t count, const char* what) {
+}
+
 void add_columns(nb::module_&);
 void add_cross(nb::module_&);
 void add_dense(nb::module_&);
@@ -43,6 +46,5 @@ void add_norm(nb::module_&);
 void add_pooling(nb::module_&);
 void add_ranking(nb::module_&);
 void add_updates(nb::module_&);
-}
 
 }  // namespace clickwise
