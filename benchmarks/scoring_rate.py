@@ -37,18 +37,49 @@ def main() -> None:
     big = options.dir / f"table_{table}"
     if not big.exists():
         apart(large_bundle, big, table)
-    results = [
-        (f"all metrics of {scores:,} scores", apart(metrics, scores)),
-        ("  scikit-learn roc_auc_score alone", apart(scikit_learn, scores)),
-        (f"evaluate, {rows:,} rows of CSV", apart(evaluate, bundle, text)),
-        ("predict, CSV to Parquet", apart(predict, bundle, text, options.dir / "out.parquet")),
-        ("predict, CSV to CSV", apart(predict, bundle, text, options.dir / "out.csv")),
-        ("one row, from Python", apart(one_row, bundle, text)),
-        (f"open a bundle, table {table * 64 / 1e9:.2f} GB", apart(open_bundle, big)),
-        ("inspect it (every byte)", apart(inspect, big)),
+    measurements: list[tuple[str, Callable[..., str], tuple[Any, ...]]] = [
+        (f"all metrics of {scores:,} scores", metrics, (scores,)),
+        ("  scikit-learn roc_auc_score alone", scikit_learn, (scores,)),
+        (
+            f"evaluate, {rows:,} rows of CSV",
+            evaluate,
+            (
+                bundle,
+                text,
+            ),
+        ),
+        (
+            "predict, CSV to Parquet",
+            predict,
+            (
+                bundle,
+                text,
+                options.dir / "out.parquet",
+            ),
+        ),
+        (
+            "predict, CSV to CSV",
+            predict,
+            (
+                bundle,
+                text,
+                options.dir / "out.csv",
+            ),
+        ),
+        (
+            "one row, from Python",
+            one_row,
+            (
+                bundle,
+                text,
+            ),
+        ),
+        (f"open a bundle, table {table * 64 / 1e9:.2f} GB", open_bundle, (big,)),
+        ("inspect it (every byte)", inspect, (big,)),
     ]
-    for name, (figure, peak) in results:
-        print(f"  {name:<40}{figure:>20}{peak:>8,.0f} MB peak")
+    for name, measure, arguments in measurements:  # each is shown as soon as it is there
+        figure, peak = apart(measure, *arguments)
+        print(f"  {name:<40}{figure:>20}{peak:>8,.0f} MB peak", flush=True)
     print(f"  {os.cpu_count()} cores")
 
 

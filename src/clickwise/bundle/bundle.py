@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import safetensors
 import torch
+from torch.overrides import TorchFunctionMode
 
 from clickwise.atomic import whole_folder
 from clickwise.batch import Batch
@@ -197,6 +198,17 @@ def batch_logits(model: Ranker, batch: Batch) -> np.ndarray:
         return model(batch).numpy()
 
 
+class _NoDraws(TorchFunctionMode):
+    """Leaves out random initial values, of which there are none without memory: on the meta device, torch would load
+    its compiler only to draw nothing, which takes longer than all else that opening does."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "").endswith(("normal_", "uniform_")):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
 def _build_model(folder: Path, entry: Any, inputs: InputSpec) -> Ranker:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
         raise BundleError(f"{folder}: the manifest names no model; the bundle is damaged")
@@ -205,7 +217,7 @@ def _build_model(folder: Path, entry: Any, inputs: InputSpec) -> Ranker:
         config = build(model_class.Config, entry.get("config", {}), "model")
     except ConfigError as error:
         raise BundleError(f"{folder}: {error}") from None
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+    with torch.random.fork_rng(devices=[]), torch.device("meta"), _NoDraws():
         return model_class(config, inputs)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +122,12 @@ def test_weights_are_mapped_and_not_read(copy: Path, monkeypatch: pytest.MonkeyP
     spans = [tuple(int(end, 16) for end in r[0].split("-")) for r in regions if r[-1].endswith(".safetensors")]
     for name, weight in bundle.model.state_dict().items():
         assert any(begin <= weight.data_ptr() < end for begin, end in spans), f"{name} is a copy"
+
+
+def test_opening_does_not_load_a_compiler(copy: Path) -> None:
+    code = f"import sys, clickwise as cw; cw.load({str(copy)!r}); sys.exit('torch._dynamo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr or "torch._dynamo was imported"
 
 
 def test_writing_to_opened_weights_leaves_the_file_as_it_is(copy: Path) -> None:

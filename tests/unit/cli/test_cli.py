@@ -185,13 +185,17 @@ def test_a_changed_byte_in_a_bundle_is_found(clickwise, bundle: Path, small_log:
     import shutil
 
     copy = shutil.copytree(bundle, tmp_path / "copy")
-    weights = bytearray((copy / "weights.safetensors").read_bytes())
-    weights[-1] ^= 1
-    (copy / "weights.safetensors").write_bytes(weights)
-    for verb in (["evaluate", copy, small_log], ["inspect", copy]):
-        code, _, errors = clickwise(*verb)
-        assert code == 2
-        assert "checksum" in errors.strip().splitlines()[-1]
+    for name, verbs in (
+        ("weights.safetensors", [["inspect", copy]]),  # opening does not read the weights: see ADR 6
+        ("features/pipeline.json", [["evaluate", copy, small_log], ["inspect", copy]]),
+    ):
+        whole = (copy / name).read_bytes()
+        (copy / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        for verb in verbs:
+            code, _, errors = clickwise(*verb)
+            assert code == 2
+            assert "checksum" in errors.strip().splitlines()[-1]
+        (copy / name).write_bytes(whole)
 
 
 def test_predict_writes_nothing_when_it_fails(clickwise, bundle: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
