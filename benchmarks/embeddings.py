@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from training_rate import cardinalities, simulate
 
 from clickwise import native
 from clickwise.batch import Batch
@@ -30,6 +29,7 @@ from clickwise.models import FM, LR, build_model
 from clickwise.native.distinct import find_by_hashing
 from clickwise.optim import FTRL, SGD, Adagrad, Adam, Optimizer, RowwiseAdagrad
 from clickwise.schema import Field, InputSpec
+from training_rate import cardinalities, simulate
 
 Work = Callable[[Batch], Any]
 RULES = {"sgd": SGD, "adagrad": Adagrad, "row-wise adagrad": RowwiseAdagrad, "adam": Adam, "ftrl": FTRL}

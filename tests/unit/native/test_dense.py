@@ -14,6 +14,7 @@ from torch import Tensor
 from clickwise.native import kernels, precision, set_threads
 from clickwise.native.dense import Layer, linear, tower
 from clickwise.native.precision import Precision
+from dropout_mask import dropout_mask
 
 # Rows, then the widths of the layers. Slabs have 128 rows and chunks 2048; a last layer of up to 4 outputs is narrow.
 SHAPES = [
@@ -120,18 +121,8 @@ def test_threads_do_not_change_a_bit(isa: str, mode: Precision) -> None:
 
 
 def factors(seed: int, layer: int, rows: int, columns: int, p: float) -> Tensor:
-    """What dropout multiplies by, from the hash that the kernels document."""
-    with np.errstate(over="ignore"):
-        z = np.uint64(seed) + np.arange(rows, dtype=np.uint64) * np.uint64(64) + np.uint64(layer)
-        z += np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        key = ((z ^ (z >> np.uint64(31))) >> np.uint64(32)).astype(np.uint32)
-        h = key[:, None] ^ (np.arange(columns, dtype=np.uint32) * np.uint32(0x9E3779B1))
-        h = (h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-        h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-        h ^= h >> np.uint32(16)
-    return torch.from_numpy(((h >> np.uint32(8)) >= int(p * 2**24)) / (1 - p))
+    """What dropout multiplies by."""
+    return torch.from_numpy(dropout_mask(seed, layer, rows, columns, float(np.float32(p))) / (1 - p))
 
 
 @pytest.mark.parametrize("mode", ["fp32", "bf16"])

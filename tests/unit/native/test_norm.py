@@ -13,6 +13,7 @@ from torch import Tensor
 from clickwise.layers.batch_norm import BatchNormReLU
 from clickwise.native import kernels, set_threads
 from clickwise.native.norm import Dropout, NormReLU, moments
+from dropout_mask import dropout_mask
 
 SIZES = [(1, 1), (2, 3), (63, 17), (64, 16), (65, 64), (200, 65), (131, 129)]  # B, N
 sizes = pytest.mark.parametrize(("B", "N"), SIZES)
@@ -25,19 +26,8 @@ def _one_thread() -> Iterator[None]:
 
 
 def keeps(dropout: Dropout, B: int, N: int) -> np.ndarray:
-    """Which activations stay, in Python's own whole numbers."""
-    mask, wide = np.empty((B, N), bool), 2**64
-    for b in range(B):
-        x = (dropout.seed + 0x9E3779B97F4A7C15 * (b + 1) + (dropout.layer << 40)) % wide
-        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 % wide
-        x = (x ^ (x >> 27)) * 0x94D049BB133111EB % wide
-        x ^= x >> 31
-        for j in range(N):
-            h = (j * 0x9E3779B9 + x) % 2**32
-            h = (h ^ (h >> 16)) * 0x7FEB352D % 2**32
-            h = (h ^ (h >> 15) ^ (x >> 32)) * 0x846CA68B % 2**32
-            mask[b, j] = h ^ (h >> 16) >= int(dropout.share * 2**32)
-    return mask
+    """Which activations stay."""
+    return dropout_mask(dropout.seed, dropout.layer, B, N, dropout.share)
 
 
 def layer(N: int) -> BatchNormReLU:

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "common/vector.hpp"
+#include "machine/vector.hpp"
 
 namespace clickwise::CW_ISA {
 namespace {

@@ -3,8 +3,8 @@
 #pragma once
 #include <cstdint>
 
-#include "common/isa.hpp"
-#include "common/text.hpp"
+#include "machine/isa.hpp"
+#include "machine/text.hpp"
 
 namespace clickwise {
 

@@ -1,7 +1,7 @@
 #include "cross.hpp"
 
-#include "common/columns.hpp"
-#include "common/pool.hpp"
+#include "machine/columns.hpp"
+#include "machine/pool.hpp"
 
 namespace clickwise::CW_ISA {
 namespace {

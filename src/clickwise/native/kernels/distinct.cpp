@@ -2,8 +2,8 @@
 
 #include <cstdlib>
 
-#include "common/pool.hpp"
-#include "common/vector.hpp"
+#include "machine/pool.hpp"
+#include "machine/vector.hpp"
 
 namespace clickwise::CW_ISA {
 namespace {

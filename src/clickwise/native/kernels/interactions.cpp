@@ -1,7 +1,7 @@
 #include "interactions.hpp"
 
-#include "common/pool.hpp"
-#include "common/vector.hpp"
+#include "machine/pool.hpp"
+#include "machine/vector.hpp"
 
 namespace clickwise::CW_ISA {
 namespace {

@@ -1,8 +1,8 @@
 #include "norm.hpp"
 
-#include "common/columns.hpp"
-#include "common/dropout.hpp"
-#include "common/pool.hpp"
+#include "machine/columns.hpp"
+#include "machine/dropout.hpp"
+#include "machine/pool.hpp"
 
 namespace clickwise::CW_ISA {
 namespace {

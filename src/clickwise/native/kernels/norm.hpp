@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-#include "common/isa.hpp"
+#include "machine/isa.hpp"
 
 namespace clickwise {
 
@@ -11,7 +11,7 @@ namespace clickwise {
 constexpr int64_t kNormRows = 64;
 static constexpr int64_t norm_blocks(int64_t B) { return (B + kNormRows - 1) / kNormRows; }
 
-// y = dropout(relu(gamma (z - mean) / sqrt(variance + eps) + beta)). Dropout keeps what `common/dropout.hpp` says of
+// y = dropout(relu(gamma (z - mean) / sqrt(variance + eps) + beta)). Dropout keeps what `machine/dropout.hpp` says of
 // (seed, layer, row, column), divided by 1 - share; without dropout the share is 0.
 struct Norm {
   int64_t B, N;

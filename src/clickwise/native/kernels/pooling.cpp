@@ -2,8 +2,8 @@
 
 #include <cstdlib>
 
-#include "common/row.hpp"
-#include "common/pool.hpp"
+#include "machine/row.hpp"
+#include "machine/pool.hpp"
 
 namespace clickwise::CW_ISA {
 namespace {

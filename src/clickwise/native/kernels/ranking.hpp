@@ -10,7 +10,7 @@
 #pragma once
 #include <cstdint>
 
-#include "common/isa.hpp"
+#include "machine/isa.hpp"
 
 namespace clickwise {
 

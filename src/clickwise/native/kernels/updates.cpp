@@ -1,7 +1,7 @@
 #include "updates.hpp"
 
-#include "common/row.hpp"
-#include "common/pool.hpp"
+#include "machine/row.hpp"
+#include "machine/pool.hpp"
 
 namespace clickwise::CW_ISA {
 namespace {

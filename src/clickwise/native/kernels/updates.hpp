@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-#include "common/isa.hpp"
+#include "machine/isa.hpp"
 
 namespace clickwise {
 

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "bindings/module.hpp"
-#include "common/token_counter.hpp"
+#include "machine/token_counter.hpp"
 
 namespace clickwise {
 namespace {

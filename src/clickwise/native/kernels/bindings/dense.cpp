@@ -22,7 +22,7 @@ struct Shape {
 
 std::vector<DenseLayer> layers_of(const Weights& weights, const Biases& biases, const Shape& shape) {
   const size_t count = weights.size();
-  require(count > 0 && count <= 64, "a tower has 1 to 64 layers");
+  require(count > 0 && count <= kMostLayers, "a tower has 1 to 64 layers");
   require(biases.size() == count && shape.relu.size() == count && shape.dropout.size() == count,
           "weights, biases, relu and dropout are not equally many");
   std::vector<DenseLayer> layers;

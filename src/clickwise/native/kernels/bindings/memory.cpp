@@ -1,5 +1,8 @@
 #include "bindings/module.hpp"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #ifdef __linux__
 #include <sys/mman.h>
 #include <unistd.h>
@@ -17,6 +20,18 @@ void add_memory(nb::module_& m) {
     if (begin < end) (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #else
     (void)memory;
+#endif
+  });
+
+  // Whether the allocator keeps freed memory up to 1 GiB for the next request. Otherwise it hands large pieces back to
+  // the system each time, which clears every page again before the next step writes it.
+  m.def("keep_freed_memory", [](bool keep) {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, keep ? 1 << 28 : 128 << 10);
+    mallopt(M_TRIM_THRESHOLD, keep ? 1 << 30 : 128 << 10);
+    if (!keep) malloc_trim(0);
+#else
+    (void)keep;
 #endif
   });
 }

@@ -3,8 +3,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include "common/isa.hpp"
-#include "common/pool.hpp"
+#include "machine/isa.hpp"
+#include "machine/pool.hpp"
 
 NB_MODULE(_kernels, m) {
   using namespace clickwise;

@@ -7,7 +7,7 @@
 // - panels (B): [N / 16][K / kPair][16][kPair], that is, 16 columns side by side and k in pairs: what a multiplication
 //   of bf16 pairs and an AMX tile read. K is a multiple of 32 and N of 16, both filled with zeros.
 #pragma once
-#include "common/vector.hpp"
+#include "machine/vector.hpp"
 
 #define CW_UNROLL _Pragma("GCC unroll 32")
 

@@ -18,7 +18,7 @@ struct Activate {
   CW_INLINE void operator()(int64_t row, int64_t rows, int64_t column, int64_t columns, const float* c) const {
     columns = smaller(columns, end - column);
     for (int64_t i = 0; i < rows; i++) {
-      const uint32_t key = dropout.on() ? dropout.key(first_row + row + i) : 0;
+      const RowKey key = dropout.on() ? dropout.key(first_row + row + i) : RowKey{};
       for (int64_t j = 0; j < columns; j += kLanes) {
         Floats v = load(c + i * Tile<E>::columns + j) + load(bias + column + j);
         if (relu) v = v < 0 ? Floats{} : v;  // NaN stays NaN

@@ -1,7 +1,7 @@
 // How a tower is cut: rows of the batch into slabs, memory into the pieces that a call needs.
 #pragma once
-#include "common/pool.hpp"
-#include "common/scratch.hpp"
+#include "machine/pool.hpp"
+#include "machine/scratch.hpp"
 #include "dense/pack.hpp"
 #include "dense/sinks.hpp"
 #include "dense/tower.hpp"
@@ -10,6 +10,7 @@ namespace clickwise::CW_ISA {
 
 // A slab goes through all layers while its activations are in the second-level cache. It is a multiple of 32 rows.
 constexpr int64_t kSlab = 128;
+
 
 // A last layer of so few outputs is computed by dot products: a tile of it would be mostly padding. Its weights and
 // gradients stay fp32.

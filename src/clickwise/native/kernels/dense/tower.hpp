@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "common/isa.hpp"
+#include "machine/isa.hpp"
 
 namespace clickwise {
 
@@ -18,9 +18,11 @@ struct DenseLayer {
   float* grad_bias = nullptr;    // [N], likewise
 };
 
+constexpr int kMostLayers = 64;
+
 struct DenseTower {
   const DenseLayer* layers;
-  int64_t count;
+  int64_t count;  // at most kMostLayers
   uint64_t seed;  // of dropout
   bool half;      // operands of the products are rounded to bf16; sums are fp32 either way
 };

@@ -1,4 +1,4 @@
-#include "common/scratch.hpp"
+#include "machine/scratch.hpp"
 
 #include <cstddef>
 #include <new>

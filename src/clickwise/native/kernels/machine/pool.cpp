@@ -1,4 +1,4 @@
-#include "common/pool.hpp"
+#include "machine/pool.hpp"
 
 #include <atomic>
 #include <condition_variable>

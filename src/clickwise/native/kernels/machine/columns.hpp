@@ -1,6 +1,6 @@
 // A loop over the columns of a row that is written once for vectors and for the columns that do not fill one.
 #pragma once
-#include "common/vector.hpp"
+#include "machine/vector.hpp"
 
 namespace clickwise::CW_ISA {
 

@@ -1,4 +1,4 @@
-#include "common/token_counter.hpp"
+#include "machine/token_counter.hpp"
 
 #include <bit>
 #include <cstddef>

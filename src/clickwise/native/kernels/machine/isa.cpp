@@ -1,4 +1,4 @@
-#include "common/isa.hpp"
+#include "machine/isa.hpp"
 
 #include <atomic>
 #include <cstdlib>

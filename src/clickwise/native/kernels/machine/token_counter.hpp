@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "common/text.hpp"
+#include "machine/text.hpp"
 
 namespace clickwise {
 

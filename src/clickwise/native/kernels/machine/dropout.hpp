@@ -3,7 +3,7 @@
 //
 // 32-bit arithmetic throughout: the same answers in vectors of any width, one at a time, and on every machine.
 #pragma once
-#include "common/vector.hpp"
+#include "machine/vector.hpp"
 
 namespace clickwise::CW_ISA {
 
