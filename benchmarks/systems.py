@@ -215,15 +215,16 @@ class Rhythm:
 
     Args:
         turns: counted turns of each entry.
-        warm: steps at the start of a turn that are not counted: they bring caches and queues back.
         steps: counted steps of a turn.
-        seconds: about as long as one turn may take; a slower system makes fewer steps in it.
+        seconds: about as long as one turn may take; a slower system makes one step that is not counted and one that is.
+        warm: steps at the start of a turn that are not counted: they bring caches back, and use up the batches that a
+            loop read ahead while others had their turn.
     """
 
     turns: int
-    warm: int
     steps: int
     seconds: float
+    warm: int = 4
 
     @property
     def most_steps(self) -> int:
