@@ -85,7 +85,8 @@ def travel(system: str, text: Path, folder: Path, options: argparse.Namespace) -
     if status:
         code = os.waitstatus_to_exitcode(status)
         return {"error": f"ended with status {code}: {(log.read_text().strip().splitlines() or [''])[-1]}"}
-    found = of_bundle(bundle) if system == "clickwise" else json.loads(printed.strip().splitlines()[-1])
+    told = [line for line in printed.splitlines() if line.startswith("{")]
+    found = of_bundle(bundle) if system == "clickwise" else json.loads(told[-1])
     return {"total": seconds, "peak_bytes": usage.ru_maxrss * 1024, **found}
 
 

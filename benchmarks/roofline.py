@@ -102,7 +102,7 @@ def share_table(
     options: argparse.Namespace, products: dict[str, dict[str, float]], access: dict[int, tuple[float, float]]
 ) -> list[dict[str, float | str]]:
     """Print and return, for each system: its rate, the limit of its precision, and the share."""
-    rhythm = Rhythm(turns=options.turns, warm=2, steps=10, seconds=30.0)
+    rhythm = Rhythm(turns=options.turns, steps=10, seconds=30.0)
     systems = [parse_system(text, "fp32") for text in options.systems]
     entries = entries_for(systems, "deepfm", field_sizes(options.rows), rhythm, options.data, options.threads)
     flops = 6.0 * sum(i * o for i, o in shapes())  # a sample: forward and two gradients, 2 FLOPs a weight each

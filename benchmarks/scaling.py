@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def run(settings: list[Setting], options: argparse.Namespace) -> list[Outcome]:
-    rhythm = Rhythm(turns=options.turns, warm=2, steps=options.steps, seconds=30.0)
+    rhythm = Rhythm(turns=options.turns, steps=options.steps, seconds=30.0)
     entries: list[Entry] = []
     for setting in settings:
         threads = setting.changes.get("threads", options.threads)

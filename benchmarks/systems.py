@@ -151,14 +151,18 @@ class Process:
         if away:
             environment.pop("PYTHONPATH", None)
         self._log = (scratch / "log.txt").open("w+")
+        read_end, write_end = os.pipe()
+        self._answers = os.fdopen(read_end)
         self._process = subprocess.Popen(
-            [str(python), str(script)],
+            [str(python), str(script), str(write_end)],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=self._log,
             stderr=self._log,
             env=environment,
+            pass_fds=[write_end],
             start_new_session=True,
         )
+        os.close(write_end)
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """The answer to one request.
@@ -166,14 +170,14 @@ class Process:
         Raises:
             SystemFailed: none came, or it is an error.
         """
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
-            ready, _, _ = select.select([self._process.stdout], [], [], ANSWER_S)
-            line = self._process.stdout.readline() if ready else b""
+            ready, _, _ = select.select([self._answers], [], [], ANSWER_S)
+            line = self._answers.readline() if ready else ""
         except BrokenPipeError:
-            line, ready = b"", [None]
+            line, ready = "", [None]
         if not line:
             raise SystemFailed(self._why() if ready else f"no answer within {ANSWER_S} s")
         answer = json.loads(line)
@@ -193,7 +197,7 @@ class Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
         with suppress(BrokenPipeError, subprocess.TimeoutExpired):
             self._process.stdin.write(b'{"do": "stop"}\n')
             self._process.stdin.close()
@@ -201,7 +205,7 @@ class Process:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)  # its workers too
         self._process.wait()
-        self._process.stdout.close()
+        self._answers.close()
         self._log.close()
 
 
@@ -211,15 +215,16 @@ class Rhythm:
 
     Args:
         turns: counted turns of each entry.
-        warm: steps at the start of a turn that are not counted: they bring caches and queues back.
         steps: counted steps of a turn.
-        seconds: about as long as one turn may take; a slower system makes fewer steps in it.
+        seconds: about as long as one turn may take; a slower system makes one step that is not counted and one that is.
+        warm: steps at the start of a turn that are not counted: they bring caches back, and use up the batches that a
+            loop read ahead while others had their turn.
     """
 
     turns: int
-    warm: int
     steps: int
     seconds: float
+    warm: int = 4
 
     @property
     def most_steps(self) -> int:

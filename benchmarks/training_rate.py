@@ -34,7 +34,7 @@ EMBEDDING_DIM, HIDDEN_DIMS, CROSS_LAYERS, TEST_ROWS = 16, [400, 400, 400], 3, 10
 
 def main() -> None:
     options = parse()
-    rhythm = Rhythm(turns=options.turns, warm=2, steps=options.steps, seconds=options.seconds)
+    rhythm = Rhythm(turns=options.turns, steps=options.steps, seconds=options.seconds)
     outcomes: list[Outcome] = []
     for model in options.model:
         for rows in options.rows:
@@ -44,7 +44,7 @@ def main() -> None:
             outcomes += race(entries, rhythm, options.peers, say)
     print(f"{machine_line()}; {options.threads} threads")
     print(f"39 fields, D = {EMBEDDING_DIM}, hidden {HIDDEN_DIMS}, batch {options.batch_size}; ", end="")
-    print(f"{options.turns} turns of {options.steps} steps each after 2 that are not counted\n")
+    print(f"{options.turns} turns of {options.steps} steps each after {rhythm.warm} that are not counted\n")
     print(outcome_table(outcomes))
     print(notes(outcomes))
     if not options.short:

@@ -146,12 +146,10 @@ class Turns:
 
 
 class Channel:
-    """The two pipes to the driver. Whatever a library prints goes to stderr instead."""
+    """Requests on stdin, answers on the pipe whose number is the first argument: a library may print what it likes."""
 
     def __init__(self) -> None:
-        self._requests = os.fdopen(os.dup(0), "r")
-        self._answers = os.fdopen(os.dup(1), "w")
-        os.dup2(2, 1)
+        self._requests, self._answers = sys.stdin, os.fdopen(int(sys.argv[1]), "w")
 
     def receive(self) -> dict[str, Any]:
         line = self._requests.readline()

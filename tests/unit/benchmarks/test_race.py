@@ -37,7 +37,7 @@ def test_systems_take_turns(systems: Any, entry: Any, tmp_path: Path) -> None:
     plain = systems.Entry("torch_sparse", replace(entry.task, rule=""))
     unknown = systems.Entry("torch_sparse", replace(entry.task, rule="", model="nothing"))
     missing = systems.Entry("fuxictr", replace(entry.task, rule=""))
-    rhythm = systems.Rhythm(turns=3, warm=1, steps=4, seconds=60.0)
+    rhythm = systems.Rhythm(turns=3, steps=4, seconds=60.0, warm=1)
     outcomes = systems.race([entry, plain, unknown, missing], rhythm, tmp_path, lambda text: None)
     assert [outcome.error for outcome in outcomes] == ["", "", "no such model", "not installed: make peers"]
     for outcome in outcomes[:2]:
