@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,20 +48,12 @@ class Clickwise(System):
         self.rows = encode(task, "", self.inputs)
         base_rate = self.rows.positives / len(self.rows)
         self.model = build_model(model_config(task), self.inputs, task.seed, base_rate)
-        self.config = TrainingConfig(
-            epochs=1000, batch_size=task.batch_size, seed=task.seed, embedding_optimizer=rule, threads=task.threads
-        )
+        told: dict[str, Any] = {"seed": task.seed, "threads": task.threads, "precision": task.precision}
+        self.config = TrainingConfig(epochs=1000, batch_size=task.batch_size, embedding_optimizer=rule, **told)
 
     def train(self, after_step: Callable[[], None]) -> None:
-        with self.precision():
-            scratch = Path(self.task.scratch)
-            train_model(self.model, self.rows, None, self.config, StepListener(after_step), scratch=scratch)
-
-    def precision(self) -> AbstractContextManager[Any]:
-        """The precision asked for, as `TrainingConfig` sets it."""
-        if self.task.precision == "fp32" and importlib.util.find_spec("clickwise.native.precision") is None:
-            return nullcontext()
-        return importlib.import_module("clickwise.native.precision").using(self.task.precision)
+        scratch = Path(self.task.scratch)
+        train_model(self.model, self.rows, None, self.config, StepListener(after_step), scratch=scratch)
 
     def scores(self) -> np.ndarray:
         test = encode(self.task, "test_", self.inputs)

@@ -17,11 +17,13 @@ import functools
 import importlib
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 from clickwise.errors import ClickwiseError, ClickwiseWarning
 
-__all__ = ["Tier", "available_isas", "kernels", "set_threads", "tier"]
+__all__ = ["Tier", "available_isas", "freed_memory_kept", "kernels", "set_threads", "tier"]
 
 
 class Tier(enum.IntEnum):
@@ -71,6 +73,24 @@ def set_threads(count: int) -> None:
     module = _extension()
     if module is not None:
         module.set_threads(count)
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Freed memory up to 1 GiB stays with the process meanwhile, for the tensors of the next step.
+
+    Otherwise the allocator of the C library gives large tensors back to the system at every step, and a tenth of a step
+    goes into pages that the system clears again. Nothing happens without kernels or with another C library.
+    """
+    module = _extension()
+    if module is None:
+        yield
+        return
+    module.keep_freed_memory(True)
+    try:
+        yield
+    finally:
+        module.keep_freed_memory(False)
 
 
 def _wanted_tier() -> Tier:

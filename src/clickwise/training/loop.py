@@ -14,7 +14,7 @@ from clickwise.batch import Batch
 from clickwise.errors import ClickwiseError, DataError
 from clickwise.losses import binary_cross_entropy
 from clickwise.models import Ranker
-from clickwise.native import set_threads
+from clickwise.native import freed_memory_kept, set_threads
 from clickwise.native.precision import resolve, using
 from clickwise.optim import Optimizer
 from clickwise.progress import Progress
@@ -64,13 +64,18 @@ def train_model(
     if valid is not None and not len(valid):
         raise DataError("there are no validation rows", fix="give more data, or a larger validation share")
     checkpoints = None if checkpoint is None else Checkpoints(checkpoint, config, len(train))
-    with _torch_settings(config), interruptible() as interrupt, best_weights(checkpoint or scratch) as best:
+    with (
+        _settings(config),
+        freed_memory_kept(),
+        interruptible() as interrupt,
+        best_weights(checkpoint or scratch) as best,
+    ):
         run = _Run(model, train, valid, config, progress or Progress(), interrupt, best)
         return run.run(checkpoints)
 
 
 @contextmanager
-def _torch_settings(config: TrainingConfig) -> Iterator[None]:
+def _settings(config: TrainingConfig) -> Iterator[None]:
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
