@@ -25,13 +25,19 @@ Points = list[tuple[float, float]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--what", default="training-rate", help="name of the results")
+    parser.add_argument(
+        "--what", nargs="+", default=["training-rate"], help="names of results of one machine, drawn as one"
+    )
     parser.add_argument("--model", default="deepfm")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "training_rate.svg")
     options = parser.parse_args()
-    results = newest_results(options.what)
-    if results is None:
-        sys.exit(f"no results called {options.what}: run benchmarks/training_rate.py first")
+    found = [newest_results(what) for what in options.what]
+    runs = [run for run in found if run is not None]
+    if len(runs) < len(found):
+        sys.exit(f"no results called {options.what[found.index(None)]}: run benchmarks/training_rate.py first")
+    if len({run["hardware"]["cpu"] for run in runs}) > 1:
+        sys.exit("these results are of different processors")
+    results = {**runs[0], "rows": [row for run in runs for row in run["rows"]]}
     lines = lines_of(results, options.model)
     if not lines:
         sys.exit(f"these results have no figures for {options.model}")
