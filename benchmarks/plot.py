@@ -85,7 +85,7 @@ def draw(lines: dict[str, Points], title: str, about: str) -> str:
         out.append(f'<path d="M{across:.1f} {TOP}V{bottom}" stroke="#eee"/>')
         out.append(text(across, bottom + 18, short(x), anchor="middle"))
     for i, (name, line) in enumerate(lines.items()):
-        colour, kind = COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]
+        colour, kind = COLOURS[i % len(COLOURS)], MARKS[(i + i // len(COLOURS)) % len(MARKS)]
         places = [at(x, y) for x, y in line]
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
         out.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
