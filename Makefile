@@ -54,4 +54,4 @@ peers: setup
 	$(BIN)/python benchmarks/make_peers.py
 
 clean:
-	rm -rf .venv build dist src/*.egg-info
+	rm -rf .venv build dist src/*.egg-info src/clickwise/native/_kernels*.so

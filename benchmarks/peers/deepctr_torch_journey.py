@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import time
 
 import pandas as pd
 import torch
@@ -13,26 +11,20 @@ from deepctr_torch.models import DeepFM
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.preprocessing import LabelEncoder, MinMaxScaler
 
-NUMBERS, TOKENS = [f"I{i}" for i in range(1, 14)], [f"C{i}" for i in range(1, 27)]
+from criteo_text import NUMBERS, TOKENS, Stages
 
 
 def main(path: str, threads: int, batch_size: int, folder: str) -> None:
     torch.set_num_threads(threads)
-    clock, seconds = time.perf_counter(), {}
-
-    def lap(stage: str) -> None:
-        nonlocal clock
-        seconds[stage] = time.perf_counter() - clock
-        clock = time.perf_counter()
-
+    stages = Stages()
     data = pd.read_csv(path, sep="\t", names=["label", *NUMBERS, *TOKENS], header=None)
-    lap("read")
+    stages.lap("read")
     data[TOKENS] = data[TOKENS].fillna("-1")
     data[NUMBERS] = data[NUMBERS].fillna(0)
     for token in TOKENS:
         data[token] = LabelEncoder().fit_transform(data[token])
     data[NUMBERS] = MinMaxScaler(feature_range=(0, 1)).fit_transform(data[NUMBERS])
-    lap("encode")
+    stages.lap("encode")
     columns = [SparseFeat(name, vocabulary_size=data[name].max() + 1, embedding_dim=16) for name in TOKENS]
     columns += [DenseFeat(name, 1) for name in NUMBERS]
     cut = len(data) * 9 // 10
@@ -41,13 +33,13 @@ def main(path: str, threads: int, batch_size: int, folder: str) -> None:
     model.compile("adam", "binary_crossentropy", metrics=[])
     label = train["label"].to_numpy()
     model.fit({c: train[c].to_numpy() for c in NUMBERS + TOKENS}, label, batch_size=batch_size, epochs=1, verbose=0)
-    lap("train")
+    stages.lap("train")
     probability = model.predict({c: test[c].to_numpy() for c in NUMBERS + TOKENS}, batch_size)
     quality = {"log_loss": log_loss(test["label"], probability), "auc": roc_auc_score(test["label"], probability)}
-    lap("evaluate")
+    stages.lap("evaluate")
     torch.save(model.state_dict(), f"{folder}/weights.h5")
-    lap("save")
-    print(json.dumps({"seconds": seconds, **{name: float(value) for name, value in quality.items()}}))
+    stages.lap("save")
+    stages.print(quality)
 
 
 if __name__ == "__main__":

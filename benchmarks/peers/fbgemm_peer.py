@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from fbgemm_gpu.split_table_batched_embeddings_ops_training import (
 )
 from torch import Tensor
 
-from plain_models import PlainModel, has_first_order, has_vectors
+from plain_models import PlainModel, has_first_order, has_vectors, shuffled_batches
 from protocol import System, Task, serve, use_torch_threads
 
 LANES = 4
@@ -48,21 +48,11 @@ class Fbgemm(System):
 
     def train(self, after_step: Callable[[], None]) -> None:
         optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, fused=True)
-        for ids, label in self.batches():
+        for ids, label in shuffled_batches(np.array(self.task.array("ids")), self.task):
             optimizer.zero_grad()
             F.binary_cross_entropy_with_logits(self.logits(ids), label).backward()
             optimizer.step()
             after_step()
-
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Shuffled epochs without end, from arrays in memory."""
-        ids, label = np.array(self.task.array("ids")), np.array(self.task.array("label"))
-        size, rng = self.task.batch_size, np.random.default_rng(self.task.seed)
-        while True:
-            order = rng.permutation(len(label))
-            for i in range(0, len(label) - size + 1, size):
-                chosen = order[i : i + size]
-                yield torch.from_numpy(ids[chosen]), torch.from_numpy(label[chosen])
 
     def logits(self, ids: Tensor) -> Tensor:
         by_field = ids.t().contiguous().view(-1).long()

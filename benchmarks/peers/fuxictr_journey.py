@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import time
 from itertools import islice
 from pathlib import Path
 
@@ -17,23 +15,16 @@ from fuxictr.preprocess import build_dataset
 from fuxictr.pytorch.dataloaders import RankDataLoader
 from sklearn.metrics import log_loss, roc_auc_score
 
+from criteo_text import NUMBERS, TOKENS, Stages
 from fuxictr_peer import ZooModel
 from protocol import Task
-
-NUMBERS, TOKENS = [f"I{i}" for i in range(1, 14)], [f"C{i}" for i in range(1, 27)]
 
 
 def main(path: str, threads: int, batch_size: int, folder: str) -> None:
     torch.set_num_threads(threads)
-    clock, seconds = time.perf_counter(), {}
-
-    def lap(stage: str) -> None:
-        nonlocal clock
-        seconds[stage] = time.perf_counter() - clock
-        clock = time.perf_counter()
-
+    stages = Stages()
     train_csv, test_csv = split(Path(path), Path(folder))
-    lap("read")  # the library wants separate files with commas and a header
+    stages.lap("read")  # the library wants separate files with commas and a header
     numbers = {"name": NUMBERS, "active": True, "dtype": "float", "type": "categorical", "fill_na": 0}
     numbers["preprocess"] = "convert_to_bucket"
     tokens = {"name": TOKENS, "active": True, "dtype": "str", "type": "categorical", "fill_na": ""}
@@ -41,7 +32,7 @@ def main(path: str, threads: int, batch_size: int, folder: str) -> None:
     encoder = CustomizedFeatureProcessor(**about, dataset_id="criteo", data_root=folder)
     files = {"train_data": str(train_csv), "valid_data": str(test_csv), "test_data": None, "data_format": "csv"}
     train, valid, _ = build_dataset(encoder, min_categr_count=2, **files)
-    lap("encode")
+    stages.lap("encode")
     features = FeatureMap("criteo", f"{folder}/criteo")
     features.load(f"{folder}/criteo/feature_map.json", {"embedding_dim": 16, "feature_config": None})
     sizes = {"embedding_dim": 16, "hidden_dims": [400, 400, 400], "num_cross_layers": 0, "batch_size": batch_size}
@@ -50,13 +41,13 @@ def main(path: str, threads: int, batch_size: int, folder: str) -> None:
     loading = {"batch_size": batch_size, "shuffle": True, "num_workers": 3, "data_format": "parquet"}
     batches, held_out = RankDataLoader(features, stage="train", train_data=train, valid_data=valid, **loading)
     model.fit(batches, validation_data=held_out, epochs=1)
-    lap("train")  # with its own evaluation at the end of the epoch, and the file of the best weights
+    stages.lap("train")  # with its own evaluation at the end of the epoch, and the file of the best weights
     probability = model.predict(held_out)
     label = np.concatenate([batch["label"].numpy() for batch in held_out])
     quality = {"log_loss": log_loss(label, probability), "auc": roc_auc_score(label, probability)}
-    lap("evaluate")
+    stages.lap("evaluate")
     ray.shutdown()
-    print(json.dumps({"seconds": seconds, **{name: float(value) for name, value in quality.items()}}))
+    stages.print(quality)
 
 
 def split(path: Path, folder: Path) -> tuple[Path, Path]:

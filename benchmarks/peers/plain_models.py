@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -53,3 +55,13 @@ def has_first_order(model: str) -> bool:
 
 def has_vectors(model: str) -> bool:
     return model != "lr"
+
+
+def shuffled_batches(ids: np.ndarray, task: Task) -> Iterator[tuple[Tensor, Tensor]]:
+    """Shuffled epochs without end, from arrays in memory: ids [B, F] as given, and the labels [B] of the task."""
+    label, rng = np.array(task.array("label")), np.random.default_rng(task.seed)
+    while True:
+        order = rng.permutation(len(label))
+        for i in range(0, len(label) - task.batch_size + 1, task.batch_size):
+            chosen = order[i : i + task.batch_size]
+            yield torch.from_numpy(ids[chosen]), torch.from_numpy(label[chosen])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from plain_models import PlainModel, has_first_order, has_vectors
+from plain_models import PlainModel, has_first_order, has_vectors, shuffled_batches
 from protocol import System, Task, serve, use_torch_threads
 
 
@@ -38,23 +38,13 @@ class TorchSparse(System):
             torch.optim.Adagrad(self.tables.parameters(), lr=0.02),
             torch.optim.Adam(self.model.parameters(), lr=1e-3, fused=True),
         ]
-        for ids, label in self.batches():
+        for ids, label in shuffled_batches(self.task.array("ids") + self.offsets, self.task):
             for optimizer in optimizers:
                 optimizer.zero_grad()
             F.binary_cross_entropy_with_logits(self.logits(ids), label).backward()
             for optimizer in optimizers:
                 optimizer.step()
             after_step()
-
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Shuffled epochs without end, from arrays in memory."""
-        ids, label = self.task.array("ids") + self.offsets, np.array(self.task.array("label"))
-        size, rng = self.task.batch_size, np.random.default_rng(self.task.seed)
-        while True:
-            order = rng.permutation(len(label))
-            for i in range(0, len(label) - size + 1, size):
-                chosen = order[i : i + size]
-                yield torch.from_numpy(ids[chosen]), torch.from_numpy(label[chosen])
 
     def logits(self, ids: Tensor) -> Tensor:
         empty = torch.zeros(len(ids), 0)

@@ -137,7 +137,7 @@ def test_any_number_of_threads_gives_the_same(monkeypatch: pytest.MonkeyPatch) -
     chunks = [pa.array(part).cast(pa.string()) for part in np.array_split(draws, 5)]
     outcomes = []
     for count in (1, 2, 5):
-        monkeypatch.setattr(threads, "_processors", lambda count=count: count)
+        monkeypatch.setattr(threads, "processors", lambda count=count: count)
         outcomes.append(_outcome(CONFIGS | NUMERIC, chunks, chunks[0]))
     assert outcomes[0] == outcomes[1] == outcomes[2]
 

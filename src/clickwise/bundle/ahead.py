@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ import torch
 
 from clickwise.bundle.bundle import Bundle
 from clickwise.data.source import Block
+from clickwise.features.side_by_side import processors
 
 
 def score_ahead(
@@ -25,7 +25,7 @@ def score_ahead(
     Raises:
         BadCells: from the scorer, cells that cannot be read.
     """
-    threads = os.cpu_count() or 1
+    threads = processors()
     before = torch.get_num_threads()
     waiting: deque[tuple[Block, Future[np.ndarray]]] = deque()
     workers = ThreadPoolExecutor(threads, "clickwise-score", initializer=lambda: torch.set_num_threads(1))

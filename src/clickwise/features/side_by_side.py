@@ -22,7 +22,7 @@ def side_by_side(work: Callable[[T], R], items: Iterable[T], rows: int) -> list[
     first item is raised.
     """
     todo = list(items)
-    threads = min(_processors(), _MOST_THREADS, len(todo))
+    threads = min(processors(), _MOST_THREADS, len(todo))
     if rows <= FEW_ROWS or threads <= 1:
         return [work(item) for item in todo]
     results: list[R | None] = [None] * len(todo)
@@ -47,6 +47,6 @@ def side_by_side(work: Callable[[T], R], items: Iterable[T], rows: int) -> list[
     return results  # type: ignore[return-value]
 
 
-def _processors() -> int:
+def processors() -> int:
     """Those that this process may use, where the system says it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

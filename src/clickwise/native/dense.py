@@ -12,7 +12,7 @@ from torch import Tensor
 
 from clickwise.native import kernels
 from clickwise.native.precision import Precision, current
-from clickwise.native.tensors import array
+from clickwise.native.tensors import array, dropout_seed
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def tower(x: Tensor, layers: Sequence[Layer]) -> Tensor:
         relu=[layer.relu for layer in layers],
         dropout=[layer.dropout for layer in layers],
         precision=current(),
-        seed=int(torch.randint(2**63 - 1, ())) if drops else 0,
+        seed=dropout_seed() if drops else 0,
         keep=torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *parameters)),
     )
     return Tower.apply(call, x.contiguous(), *parameters)

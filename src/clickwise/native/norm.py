@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from clickwise.native import kernels
-from clickwise.native.tensors import array
+from clickwise.native.tensors import array, dropout_seed
 
 __all__ = ["Dropout", "NormReLU", "moments"]
 
@@ -25,7 +25,7 @@ class Dropout:
     @classmethod
     def draw(cls, share: float) -> Dropout:
         """A seed from torch's generator; none is drawn where nothing is dropped."""
-        return cls(share, int(torch.randint(2**63 - 1, ())) if share > 0 else 0)
+        return cls(share, dropout_seed() if share > 0 else 0)
 
 
 def moments(z: Tensor) -> tuple[Tensor, Tensor]:

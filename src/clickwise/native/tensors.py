@@ -16,6 +16,11 @@ def compiled(needed: Tier, *tensors: Tensor) -> bool:
     return tier() >= needed and all(t.dtype is torch.float32 and t.device.type == "cpu" for t in tensors)
 
 
+def dropout_seed() -> int:
+    """A new seed, drawn from torch's generator, so that a run resumed from a checkpoint drops the same."""
+    return int(torch.randint(2**63 - 1, ()))
+
+
 def array(tensor: Tensor) -> np.ndarray:
     """The tensor's own memory as an array, or that of a dense copy when it is strided."""
     return tensor.detach().contiguous().numpy()

@@ -10,18 +10,12 @@ from torch import nn
 from clickwise.batch import Batch
 from clickwise.layers import EmbeddingTable
 from clickwise.native import Tier, kernels, set_threads
-from clickwise.optim import FTRL, SGD, Adagrad, Adam, Optimizer, RowwiseAdagrad
+from clickwise.optim import SGD, Optimizer
 from clickwise.optim.rule import CompiledStep
 from clickwise.registry import update_rules
 from kernel_tiers import kernel_tier
+from update_rule_configs import CONFIGS
 
-CONFIGS = {
-    "adam": Adam.Config(learning_rate=0.1, beta1=0.8, beta2=0.95, eps=1e-3),
-    "adagrad": Adagrad.Config(learning_rate=0.3, initial_accumulator=0.05, eps=1e-3),
-    "rowwise_adagrad": RowwiseAdagrad.Config(learning_rate=0.3, initial_accumulator=0.05, eps=1e-3),
-    "ftrl": FTRL.Config(learning_rate=0.3, beta=0.2, l1=0.15, l2=0.1),
-    "sgd": SGD.Config(learning_rate=0.4),
-}
 every_rule = pytest.mark.parametrize("name", update_rules)
 V = 700
 

@@ -1,7 +1,7 @@
 #include "interactions.hpp"
 
+#include "machine/columns.hpp"
 #include "machine/pool.hpp"
-#include "machine/vector.hpp"
 
 namespace clickwise::CW_ISA {
 namespace {
@@ -53,9 +53,10 @@ void fm_backward(const float* grad_out, const float* vectors, const float* total
       for (int64_t f = 0; f < F; f++) {
         const float* v = vectors + (b * F + f) * D;
         float* to = grad_vectors + (b * F + f) * D;
-        int64_t d = 0;
-        for (; d + kLanes <= D; d += kLanes) store(to + d, g * (load(s + d) - load(v + d)));
-        for (; d < D; d++) to[d] = g * (s[d] - v[d]);
+        for_columns(D, [=](auto x, int64_t d) {
+          using V = decltype(x);
+          store(to + d, g * (load_as<V>(s + d) - load_as<V>(v + d)));
+        });
       }
     }
   });
