@@ -23,7 +23,9 @@ SMALL = {"embedding_dim": 4, "hidden_dims": [8, 6], "num_cross_layers": 2}
 VARIANTS = {
     "dcn_v2": [{"structure": "parallel"}, {"rank": 2}],
     "deepfm": [{"dropout": 0.2, "batch_norm": True}],
+    "dnn": [{"embedding_dropout": 0.3}],
 }
+NO_DROPOUT = {"dropout": 0.0, "embedding_dropout": 0.0}
 CASES = [(name, {}) for name in models] + [(name, more) for name in VARIANTS for more in VARIANTS[name]]
 every_model = pytest.mark.parametrize(("name", "more"), CASES, ids=[f"{n}-{'-'.join(m)}".strip("-") for n, m in CASES])
 every_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
@@ -90,7 +92,7 @@ def test_a_batch_of_one_trains(name, more, spec):
 @every_model
 @every_spec
 def test_training_and_evaluation_read_the_same_rows(name, more, spec):
-    model = stir(make(name, {**more, "dropout": 0.0, "batch_norm": False}, spec))
+    model = stir(make(name, {**more, **NO_DROPOUT, "batch_norm": False}, spec))
     batch = make_batch(spec, 9)
     torch.testing.assert_close(model.train()(batch), model.eval()(batch))
 
@@ -157,7 +159,7 @@ def test_same_seed_same_weights_and_no_trace_in_the_global_generator(name, more)
 @every_model
 def test_overfits_64_rows(name, more):
     spec = SPECS["multi_valued"]
-    model = make(name, {**more, "dropout": 0.0}, spec)
+    model = make(name, {**more, **NO_DROPOUT}, spec)
     batch = make_batch(spec, 64)
     batch = dataclasses.replace(batch, label=(batch.sparse[:, 0] % 2).float())  # what single ids explain
     optimizer = Optimizer(model, Adam.Config(learning_rate=0.03))
@@ -190,6 +192,7 @@ def test_config_errors_name_the_key(name):
     bad = {
         "embedding_dim": 0,
         "hidden_dims": (),
+        "embedding_dropout": 1.0,
         "dropout": 1.0,
         "num_cross_layers": 0,
         "rank": 0,

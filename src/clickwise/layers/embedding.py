@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clickwise.batch import Batch
@@ -20,13 +21,18 @@ class Embedding(nn.Module):
         inputs: the fields.
         dim: D.
         init_std: standard deviation of the initial rows.
+        dropout: share of the vectors' elements set to zero in training, the others scaled up, in [0, 1).
         total: give the sum of all vectors instead, [B, 1, D].
     """
 
-    def __init__(self, inputs: InputSpec, dim: int, init_std: float = 0.01, *, total: bool = False) -> None:
+    def __init__(
+        self, inputs: InputSpec, dim: int, init_std: float = 0.01, *, dropout: float = 0.0, total: bool = False
+    ) -> None:
         super().__init__()
+        self.dropout = dropout
         self.pooling = Pooling.of(inputs, total)
         self.table = EmbeddingTable(inputs.num_rows, dim, init_std)
 
     def forward(self, batch: Batch) -> Tensor:
-        return self.table.lookup(batch, self.pooling)
+        vectors = self.table.lookup(batch, self.pooling)
+        return F.dropout(vectors, self.dropout, self.training) if self.dropout else vectors

@@ -5,9 +5,10 @@ from __future__ import annotations
 from clickwise.config import require
 
 
-def check_embedding(embedding_dim: int) -> None:
-    """Raise a `ConfigError` unless it can be the width of an embedding."""
+def check_embedding(embedding_dim: int, embedding_dropout: float = 0.0) -> None:
+    """Raise a `ConfigError` unless they can be the width and the dropout of an embedding."""
     require(embedding_dim >= 1, "embedding_dim", embedding_dim, "a whole number >= 1")
+    require(0.0 <= embedding_dropout < 1.0, "embedding_dropout", embedding_dropout, "a number in [0, 1)")
 
 
 def check_mlp(hidden_dims: tuple[int, ...], dropout: float) -> None:

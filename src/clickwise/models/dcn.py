@@ -26,22 +26,23 @@ class DCN(Ranker):
 
     @dataclass(frozen=True, kw_only=True, slots=True)
     class Config:
-        """embedding_dim: width of the vectors v; num_cross_layers: L. The rest is as in `MLP`."""
+        """embedding_dim, embedding_dropout: of the vectors v; num_cross_layers: L. The rest is as in `MLP`."""
 
         embedding_dim: int = 16
+        embedding_dropout: float = 0.0
         num_cross_layers: int = 3
         hidden_dims: tuple[int, ...] = (400, 400, 400)
         dropout: float = 0.0
         batch_norm: bool = False
 
         def __post_init__(self) -> None:
-            check_embedding(self.embedding_dim)
+            check_embedding(self.embedding_dim, self.embedding_dropout)
             check_cross(self.num_cross_layers)
             check_mlp(self.hidden_dims, self.dropout)
 
     def __init__(self, config: Config, inputs: InputSpec) -> None:
         super().__init__(config, inputs)
-        self.embedding = Embedding(inputs, config.embedding_dim)
+        self.embedding = Embedding(inputs, config.embedding_dim, dropout=config.embedding_dropout)
         dim = inputs.num_vectors * config.embedding_dim + inputs.num_dense
         self.cross = CrossV1(dim, config.num_cross_layers)
         self.deep = MLP(dim, config.hidden_dims, dropout=config.dropout, batch_norm=config.batch_norm)

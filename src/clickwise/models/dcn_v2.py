@@ -28,9 +28,10 @@ class DCNv2(Ranker):
 
     @dataclass(frozen=True, kw_only=True, slots=True)
     class Config:
-        """embedding_dim: width of the vectors v; num_cross_layers: L; rank: of W, None for full. Rest: see `MLP`."""
+        """embedding_dim, embedding_dropout: of vectors v; num_cross_layers: L; rank: of W, None: full; see `MLP`."""
 
         embedding_dim: int = 16
+        embedding_dropout: float = 0.0
         num_cross_layers: int = 3
         rank: int | None = None
         structure: Literal["stacked", "parallel"] = "stacked"
@@ -39,7 +40,7 @@ class DCNv2(Ranker):
         batch_norm: bool = False
 
         def __post_init__(self) -> None:
-            check_embedding(self.embedding_dim)
+            check_embedding(self.embedding_dim, self.embedding_dropout)
             check_cross(self.num_cross_layers)
             require(self.rank is None or self.rank >= 1, "rank", self.rank, "a whole number >= 1, or none")
             require(self.structure in ("stacked", "parallel"), "structure", self.structure, "'stacked' or 'parallel'")
@@ -47,7 +48,7 @@ class DCNv2(Ranker):
 
     def __init__(self, config: Config, inputs: InputSpec) -> None:
         super().__init__(config, inputs)
-        self.embedding = Embedding(inputs, config.embedding_dim)
+        self.embedding = Embedding(inputs, config.embedding_dim, dropout=config.embedding_dropout)
         dim = inputs.num_vectors * config.embedding_dim + inputs.num_dense
         self.cross = CrossV2(dim, config.num_cross_layers, config.rank)
         self.deep = MLP(dim, config.hidden_dims, dropout=config.dropout, batch_norm=config.batch_norm)

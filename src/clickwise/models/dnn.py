@@ -23,20 +23,21 @@ class DNN(Ranker):
 
     @dataclass(frozen=True, kw_only=True, slots=True)
     class Config:
-        """embedding_dim: width of the vectors v. The rest is as in `MLP`."""
+        """embedding_dim, embedding_dropout: width and dropout of the vectors v. The rest is as in `MLP`."""
 
         embedding_dim: int = 16
+        embedding_dropout: float = 0.0
         hidden_dims: tuple[int, ...] = (400, 400, 400)
         dropout: float = 0.0
         batch_norm: bool = False
 
         def __post_init__(self) -> None:
-            check_embedding(self.embedding_dim)
+            check_embedding(self.embedding_dim, self.embedding_dropout)
             check_mlp(self.hidden_dims, self.dropout)
 
     def __init__(self, config: Config, inputs: InputSpec) -> None:
         super().__init__(config, inputs)
-        self.embedding = Embedding(inputs, config.embedding_dim)
+        self.embedding = Embedding(inputs, config.embedding_dim, dropout=config.embedding_dropout)
         in_dim = inputs.num_vectors * config.embedding_dim + inputs.num_dense
         self.mlp = MLP(in_dim, config.hidden_dims, dropout=config.dropout, batch_norm=config.batch_norm, out_dim=1)
 
