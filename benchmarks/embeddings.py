@@ -29,7 +29,7 @@ from clickwise.models import FM, LR, build_model
 from clickwise.native.distinct import find_by_hashing
 from clickwise.optim import FTRL, SGD, Adagrad, Adam, Optimizer, RowwiseAdagrad
 from clickwise.schema import Field, InputSpec
-from training_rate import cardinalities, simulate
+from criteo_like import draw, field_sizes
 
 Work = Callable[[Batch], Any]
 RULES = {"sgd": SGD, "adagrad": Adagrad, "row-wise adagrad": RowwiseAdagrad, "adam": Adam, "ftrl": FTRL}
@@ -105,9 +105,10 @@ def table_of(seconds: dict[tuple[str, str], list[float]], size: int) -> None:
 
 
 def run(rows: int, size: int, turns: int) -> None:
-    num_ids = cardinalities(rows)
+    num_ids = field_sizes(rows)
     inputs = InputSpec(fields=tuple(Field(name=f"c{i}", num_ids=n) for i, n in enumerate(num_ids)))
-    ids, label = simulate(num_ids, size * turns)
+    ids, label = draw(num_ids, size * turns, seed=0)
+    ids += np.array(inputs.offsets(), np.int32)
     batches = [
         (torch.from_numpy(ids[i : i + size]), torch.from_numpy(label[i : i + size])) for i in range(0, len(ids), size)
     ]
