@@ -3,8 +3,8 @@
     python benchmarks/step_parts.py
     python benchmarks/step_parts.py --model dcn_v2 --precision fp32 --threads 2 --batch-size 256 4096
 
-Data: 39 fields with Zipf ids in Criteo's proportions. The model has its defaults; rows of tables are updated by row-wise
-AdaGrad, the rest by Adam. Medians. In training, another thread finds the distinct rows meanwhile.
+Data: 39 fields with Zipf ids in Criteo's proportions. The model has its defaults; tables learn by row-wise AdaGrad,
+the rest by Adam. Medians. In training, another thread finds the distinct rows meanwhile.
 """
 
 from __future__ import annotations
