@@ -31,7 +31,7 @@ FLOORS = [  # from the top; rooms on one floor do not import each other
     ["native"],
     ["distinct"],
     ["schema"],
-    ["config", "atomic", "progress_bar"],
+    ["config", "atomic", "progress_bar", "read_ahead"],
     ["progress"],
     ["errors", "_version"],
 ]

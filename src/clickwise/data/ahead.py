@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from queue import Empty, Queue
-from typing import Any, NamedTuple
+from typing import Any
 
 from clickwise.data.source import Block, Quarantine, Source
+from clickwise.read_ahead import read_ahead
 
-
-class _Read(NamedTuple):
-    """What the reading thread hands over: bad rows, then a block, the error that ended the reading, or its end."""
-
-    bad: list[dict[str, Any]]
-    block: Block | None
-    error: BaseException | None
+_Rows = list[dict[str, Any]]
 
 
 class _Noted(Quarantine):
     """Takes bad rows down in the reading thread; they are handed on in the thread of the reader."""
 
     def __init__(self) -> None:
-        self._rows: list[dict[str, Any]] = []
+        self._rows: _Rows = []
 
     def add(self, *, file: str, row: int, column: str | None, value: str | None, reason: str, text: str | None) -> None:
         """One bad row."""
         self._rows.append({"file": file, "row": row, "column": column, "value": value, "reason": reason, "text": text})
 
-    def taken(self) -> list[dict[str, Any]]:
+    def taken(self) -> _Rows:
         """Those since the last call."""
         rows, self._rows = self._rows, []
         return rows
@@ -42,39 +35,23 @@ def blocks_ahead(
 
     Bad rows reach the quarantine just before the block that they would come before, so nothing tells the difference.
     """
-    ready: Queue[_Read] = Queue(maxsize=1)
-    stop = threading.Event()
-    thread = threading.Thread(target=_read, args=(source, columns, ready, stop), daemon=True, name="clickwise-read")
-    thread.start()
-    try:
-        while True:
-            read = ready.get()
+    with closing(read_ahead(_reads(source, columns), depth=1, name="clickwise-read")) as reads:
+        for bad, block in reads:
             if quarantine is not None:
-                for row in read.bad:
+                for row in bad:
                     quarantine.add(**row)
-            if read.error is not None:
-                raise read.error
-            if read.block is None:
-                return
-            yield read.block
-    finally:
-        stop.set()
-        while thread.is_alive():  # it may be waiting to hand over
-            try:
-                ready.get_nowait()
-            except Empty:
-                thread.join(0.01)
+            if block is not None:
+                yield block
 
 
-def _read(source: Source, columns: Sequence[str] | None, ready: Queue[_Read], stop: threading.Event) -> None:
+def _reads(source: Source, columns: Sequence[str] | None) -> Generator[tuple[_Rows, Block | None], None, None]:
+    """Bad rows and the block after them; at last, also of a reading that fails, those after the last block."""
     noted = _Noted()
-    error: BaseException | None = None
-    try:
-        with closing(source.blocks(columns, noted)) as blocks:
+    with closing(source.blocks(columns, noted)) as blocks:
+        try:
             for block in blocks:
-                ready.put(_Read(noted.taken(), block, None))
-                if stop.is_set():
-                    return
-    except BaseException as caught:  # noqa: BLE001 - raised again by the reader
-        error = caught
-    ready.put(_Read(noted.taken(), None, error))
+                yield noted.taken(), block
+        except Exception:
+            yield noted.taken(), None
+            raise
+    yield noted.taken(), None

@@ -35,6 +35,8 @@ class Counting(Source):
                     quarantine.add(file="f", row=i, column=None, value=None, reason="odd", text=None)
                 yield Block(pa.RecordBatch.from_pydict({"x": [i]}), "f", 0, np.array([i]))
             if self._error:
+                if quarantine is not None:
+                    quarantine.add(file="f", row=self._blocks, column=None, value=None, reason="last", text=None)
                 raise self._error
         finally:
             self.closed = True
@@ -65,12 +67,12 @@ def test_blocks_and_bad_rows_come_in_the_order_of_the_source() -> None:
     assert diary.seen == [0, ("bad", 1), 1, 2, ("bad", 3), 3, 4, ("bad", 5), 5]
 
 
-def test_an_error_comes_after_the_blocks_before_it() -> None:
-    seen = []
+def test_an_error_comes_after_the_blocks_and_bad_rows_before_it() -> None:
+    diary = Diary()
     with pytest.raises(DataError, match="torn"):
-        for block in blocks_ahead(Counting(3, DataError("torn")), None, None):
-            seen.append(int(block.row[0]))
-    assert seen == [0, 1, 2]
+        for block in blocks_ahead(Counting(3, DataError("torn")), None, diary):
+            diary.seen.append(int(block.row[0]))
+    assert diary.seen == [0, ("bad", 1), 1, 2, ("bad", 3)]
 
 
 def test_who_stops_early_closes_the_source_which_was_not_far_ahead() -> None:
