@@ -320,6 +320,7 @@ def _provenance(
             "seconds": result.seconds,
             "interrupted": result.interrupted,
             "precision": result.precision,
+            "batch_size": result.batch_size,
             "best_epoch": result.best_epoch,
             "parameters": sum(p.numel() for p in ranker.parameters()),
         },

@@ -20,7 +20,7 @@ from clickwise.optim import Optimizer
 from clickwise.progress import Progress
 from clickwise.training.best import BestWeights, best_weights
 from clickwise.training.checkpoint import Checkpoints
-from clickwise.training.config import TrainingConfig
+from clickwise.training.config import TrainingConfig, default_batch_size
 from clickwise.training.interrupt import Interrupt, interruptible
 from clickwise.training.prefetch import prefetch
 from clickwise.training.state import Position, Rows, TrainingResult, epoch_seed
@@ -106,6 +106,7 @@ class _Run:
         self.optimizer = Optimizer(model, config.optimizer, config.embedding_optimizer, config.embedding_l2)
         self.position = Position()
         self.precision = resolve(config.precision)
+        self.batch_size = config.batch_size or default_batch_size(len(train))
         self._between_steps = True
 
     def run(self, checkpoints: Checkpoints | None) -> TrainingResult:
@@ -136,6 +137,7 @@ class _Run:
             rows_seen=p.rows_seen,
             seconds=time.perf_counter() - self._started,
             precision=self.precision,
+            batch_size=self.batch_size,
         )
 
     def _epochs(self, checkpoints: Checkpoints | None) -> None:
@@ -150,7 +152,7 @@ class _Run:
         """One pass over the rows, or the rest of one; false when it was stopped early."""
         p, c = self.position, self.config
         self.model.train()
-        rows = self.train.batches(c.batch_size, epoch_seed(c.seed, p.epoch), p.batch)
+        rows = self.train.batches(self.batch_size, epoch_seed(c.seed, p.epoch), p.batch)
         with prefetch(rows, distinct=self.model.inputs.slot_starts()) as batches:
             self._start_stage()
             if self._validation_due() and not self._validate():
@@ -206,7 +208,7 @@ class _Run:
         """Measure, remember, keep the weights if they are the best; false when patience has run out."""
         p, c = self.position, self.config
         assert self.valid is not None
-        figures = validate(self.model, self.valid, c.batch_size, self.progress, self.interrupt)
+        figures = validate(self.model, self.valid, self.progress, self.interrupt)
         better = not p.best_metrics or _gain(c.monitor, p.best_metrics, figures) > c.min_delta
         if better:
             self.best.keep(self.model)
@@ -232,7 +234,7 @@ class _Run:
 
     def _start_stage(self) -> None:
         p, c = self.position, self.config
-        self.progress.start(f"epoch {p.epoch + 1}/{c.epochs}", max(0, len(self.train) - p.batch * c.batch_size))
+        self.progress.start(f"epoch {p.epoch + 1}/{c.epochs}", max(0, len(self.train) - p.batch * self.batch_size))
 
     def _save(self, checkpoints: Checkpoints | None) -> None:
         if checkpoints is not None:

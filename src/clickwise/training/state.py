@@ -73,6 +73,7 @@ class TrainingResult:
         rows_seen: rows trained on, every pass counted.
         seconds: wall time of training and validation.
         precision: of the dense layers, "fp32" or "bf16": what "auto" came to.
+        batch_size: rows a step, also where the config left it open.
     """
 
     history: list[dict[str, float]]
@@ -84,6 +85,7 @@ class TrainingResult:
     rows_seen: int
     seconds: float
     precision: str
+    batch_size: int
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

@@ -15,9 +15,10 @@ from clickwise.training.prefetch import prefetch
 from clickwise.training.state import Rows
 
 VALIDATION_METRICS = ("log_loss", "roc_auc")
+_BATCH_SIZE = 16_384
 
 
-def validate(model: Ranker, rows: Rows, batch_size: int, progress: Progress, interrupt: Interrupt) -> dict[str, float]:
+def validate(model: Ranker, rows: Rows, progress: Progress, interrupt: Interrupt) -> dict[str, float]:
     """`VALIDATION_METRICS` of the model on `rows`. The model is left in the mode it was in.
 
     Raises:
@@ -29,7 +30,7 @@ def validate(model: Ranker, rows: Rows, batch_size: int, progress: Progress, int
     model.eval()
     progress.start("validate", len(rows))
     try:
-        with prefetch(rows.batches(batch_size, None), distinct=None) as batches, torch.inference_mode():
+        with prefetch(rows.batches(_BATCH_SIZE, None), distinct=None) as batches, torch.inference_mode():
             for batch in batches:
                 interrupt.check()
                 assert batch.label is not None

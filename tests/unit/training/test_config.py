@@ -7,6 +7,7 @@ import pytest
 from clickwise.errors import ConfigError
 from clickwise.optim import SGD, Adagrad, Adam, RowwiseAdagrad
 from clickwise.training import TrainingConfig, training_config_from_data, training_config_to_data
+from clickwise.training.config import default_batch_size
 
 
 def test_defaults():
@@ -65,3 +66,11 @@ def test_an_optimizer_that_is_not_a_config_is_refused():
 
 def test_an_optimizer_without_a_name_is_adam():
     assert training_config_from_data({"optimizer": {"learning_rate": 0.5}}).optimizer == Adam.Config(learning_rate=0.5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "size"),
+    [(1, 256), (9_000, 256), (32_767, 256), (32_768, 512), (200_000, 2048), (262_144, 4096), (10**9, 4096)],
+)
+def test_the_default_batch_is_a_64th_of_the_rows_in_bounds(rows: int, size: int) -> None:
+    assert default_batch_size(rows) == size
