@@ -52,6 +52,18 @@ class Batch:
     def __len__(self) -> int:
         return self.sparse.shape[0]
 
+    def take(self, index: Tensor) -> Batch:
+        """The rows `index` [n] int64, in that order."""
+        return Batch(*(None if part is None else part[index] for part in self._parts()))  # type: ignore[arg-type]
+
+    def followed_by(self, other: Batch) -> Batch:
+        """The rows of this batch, then those of another one of the same parts."""
+        pairs = zip(self._parts(), other._parts(), strict=True)
+        return Batch(*(None if a is None or b is None else torch.cat([a, b]) for a, b in pairs))  # type: ignore[arg-type]
+
+    def _parts(self) -> tuple[Tensor | None, ...]:
+        return self.sparse, self.dense, self.slot_weight, self.label, self.weight
+
     def distinct_of(self, groups: tuple[int, ...]) -> Distinct:
         """The distinct table rows of the batch, found once and shared by all tables of a model.
 

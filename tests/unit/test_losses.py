@@ -27,3 +27,10 @@ def test_equals_the_definition(weight):
 
 def test_weights_that_are_all_zero_give_zero_and_no_nan():
     assert binary_cross_entropy(torch.tensor(LOGIT), torch.tensor(LABEL), torch.zeros(4)).item() == 0.0
+
+
+def test_smoothing_moves_the_labels_towards_a_half():
+    z, y = torch.tensor(LOGIT[:3]), torch.tensor(LABEL[:3])
+    smooth, p = 0.1 + 0.8 * y, torch.sigmoid(z)
+    expected = -(smooth * p.log() + (1 - smooth) * (1 - p).log()).mean()
+    torch.testing.assert_close(binary_cross_entropy(z, y, smoothing=0.2), expected)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from clickwise.config import require
 from clickwise.errors import ClickwiseError
 from clickwise.native import Tier
 from clickwise.native.tensors import compiled
 from clickwise.native.updates import update
+from clickwise.optim.decay import TableDecay, log_kept
+from clickwise.optim.groups import ParameterGroup, group_of, require_matches
 from clickwise.optim.rule import State, UpdateRule
 from clickwise.registry import update_rules
 
@@ -41,32 +44,62 @@ class Model(Protocol):
         """The tables, by the names of their weights."""
 
 
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How one parameter or table is updated."""
+
+    rule: UpdateRule
+    l2: float
+    decay: float
+
+
 class Optimizer:
     """Steps a model's dense parameters and the table rows that the last backward pass touched. Nothing costs O(V).
+
+    **L2** adds lambda * w to the gradient. In a table only touched rows have one: a row is pulled towards zero in the
+    steps that touch it, so this is not L2 on the whole table (which costs O(V)); frequent ids are pulled more often.
+    **Decay** takes away the share lr_t * decay of *every* weight at every step, before the update, beside the rule and
+    not through it. In a table this is done exactly, but only when a row is next looked up (see `TableDecay`): call
+    `catch_up` before the forward pass and `settle` before the whole table is read.
 
     Args:
         model: dense parameters and tables.
         rule_config: the `Config` of a registered update rule, for dense parameters.
         embedding_rule_config: the same for tables; None takes `rule_config`.
-        embedding_l2: lambda; lambda * w is added to the gradient of the touched rows of every table. A row is pulled
-            towards zero only in the steps that touch it, so this is not L2 on the whole table (which costs O(V)):
-            frequent ids are pulled more often than rare ones.
+        embedding_l2: of tables that no group gives one; dense parameters have none but by a group.
+        embedding_decay: the same of decay.
+        groups: of parameters and tables by name, which win over the rest; of several that match the first.
 
-    `learning_rate_multiplier` scales the learning rates of both rules and may be set between steps.
+    `learning_rate_multiplier` scales the learning rates of all rules and may be set between steps.
+
+    Raises:
+        ConfigError: a group without parameters, a number out of range.
     """
 
     def __init__(
-        self, model: Model, rule_config: Any, embedding_rule_config: Any | None = None, embedding_l2: float = 0.0
+        self,
+        model: Model,
+        rule_config: Any,
+        embedding_rule_config: Any | None = None,
+        *,
+        embedding_l2: float = 0.0,
+        embedding_decay: float = 0.0,
+        groups: Sequence[ParameterGroup] = (),
     ) -> None:
-        require(0.0 <= embedding_l2 < float("inf"), "embedding_l2", embedding_l2, "a number >= 0")
         self.learning_rate_multiplier = 1.0
-        self.embedding_l2 = embedding_l2
-        self._rule = _rule_of(rule_config)
-        self._table_rule = self._rule if embedding_rule_config is None else _rule_of(embedding_rule_config)
         self._parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self._tables = dict(model.tables())
-        self._states: dict[str, State] = {n: self._rule.init_state(p.data) for n, p in self._parameters.items()}
-        self._states |= {n: self._table_rule.init_state(t.weight.data) for n, t in self._tables.items()}
+        require_matches(groups, [*self._parameters, *self._tables])
+        rest = ParameterGroup(parameters="*", optimizer=rule_config, l2=0.0, decay=0.0)
+        rest_of_tables = ParameterGroup(
+            parameters="*", optimizer=embedding_rule_config or rule_config, l2=embedding_l2, decay=embedding_decay
+        )
+        self._how = {name: _how(group_of(name, groups), rest) for name in self._parameters}
+        self._how |= {name: _how(group_of(name, groups), rest_of_tables) for name in self._tables}
+        weights = {name: p.data for name, p in self._parameters.items()}
+        weights |= {name: table.weight.data for name, table in self._tables.items()}
+        self._states: dict[str, State] = {n: self._how[n].rule.init_state(w) for n, w in weights.items()}
+        self._decays = {n: TableDecay(weights[n], self._how[n].decay) for n in self._tables if self._how[n].decay}
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -75,40 +108,72 @@ class Optimizer:
         for table in self._tables.values():
             table.drop_gradients()
 
+    @property
+    def decays_tables(self) -> bool:
+        """Whether `catch_up` and `settle` have anything to do."""
+        return bool(self._decays)
+
+    @torch.no_grad()
+    def catch_up(self, rows: Tensor) -> None:
+        """Decay these rows of the tables to where they should be by now: before they are looked up.
+
+        Args:
+            rows: [U] int32, all different.
+        """
+        for decay in self._decays.values():
+            decay.catch_up(rows)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Decay all rows to where they should be by now: before a whole table is read or scored with."""
+        for decay in self._decays.values():
+            decay.settle()
+
     @torch.no_grad()
     def step(self, clip_norm: float | None = None) -> None:
         """Update every parameter that has a gradient, and the touched rows of every table, then forget the gradients.
 
         Args:
-            clip_norm: scale all gradients down to this joint Euclidean norm if it is larger; before `embedding_l2`.
+            clip_norm: scale all gradients down to this joint Euclidean norm if it is larger; before L2.
         """
         dense = {name: p.grad for name, p in self._parameters.items() if p.grad is not None}
         touched = {name: table.take_gradients() for name, table in self._tables.items()}
         if clip_norm is not None:
             _clip([*dense.values(), *(grad for _, grad in touched.values())], clip_norm)
         for name, grad in dense.items():
-            self._update(self._rule, self._parameters[name].data, self._states[name], None, grad)
+            weight, decay = self._parameters[name].data, self._how[name].decay
+            if decay:
+                weight *= math.exp(log_kept(self._learning_rate(name), decay))
+            self._update(name, weight, None, grad)
         for name, (rows, grad) in touched.items():
-            self._update(self._table_rule, self._tables[name].weight.data, self._states[name], rows, grad)
+            if name in self._decays:
+                self._decays[name].advance(self._learning_rate(name))
+                self._decays[name].catch_up(rows)
+            self._update(name, self._tables[name].weight.data, rows, grad)
         self.zero_grad()
 
-    def _update(self, rule: UpdateRule, weight: Tensor, state: State, rows: Tensor | None, grad: Tensor) -> None:
+    def _learning_rate(self, name: str) -> float:
+        rate: float = self._how[name].rule.config.learning_rate
+        return rate * self.learning_rate_multiplier
+
+    def _update(self, name: str, weight: Tensor, rows: Tensor | None, grad: Tensor) -> None:
         """Of a dense parameter (no rows), or of the touched rows of a table. With `EmbeddingTable.lookup`, the place
         where compiled kernels replace torch.
         """
-        scale, l2 = self.learning_rate_multiplier, self.embedding_l2 if rows is not None else 0.0
+        how, state, scale = self._how[name], self._states[name], self.learning_rate_multiplier
         fast = compiled(Tier.EMBEDDINGS, weight, grad) and weight.is_contiguous()
-        step = rule.compiled_step(state, scale) if fast else None
+        step = how.rule.compiled_step(state, scale) if fast else None
         if step is not None:
-            update(step.kernel, step.scalars, weight, step.state, rows, grad.contiguous(), l2)
+            update(step.kernel, step.scalars, weight, step.state, rows, grad.contiguous(), how.l2)
         elif rows is None:
-            rule.update(weight, state, grad, scale)
+            how.rule.update(weight, state, grad.add(weight, alpha=how.l2) if how.l2 else grad, scale)
         else:
-            _update_rows(rule, weight, state, rows, grad, scale, l2)
+            _update_rows(how.rule, weight, state, rows, grad, scale, how.l2)
 
     def state_dict(self) -> dict[str, Tensor]:
         """All state as a flat dict of tensors, `<parameter>.<state>`; the tensors are the live ones, not copies."""
-        flat = {f"{name}.{key}": tensor for name, state in self._states.items() for key, tensor in state.items()}
+        states = [*self._states.items(), *((name, decay.state) for name, decay in self._decays.items())]
+        flat = {f"{name}.{key}": tensor for name, state in states for key, tensor in state.items()}
         return {**flat, _SCALE: torch.tensor(self.learning_rate_multiplier, dtype=torch.float64)}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
@@ -128,8 +193,12 @@ class Optimizer:
         self.learning_rate_multiplier = float(tensors[_SCALE])
 
 
-def _rule_of(config: Any) -> UpdateRule:
-    return update_rules.get(update_rules.name_of(config))(config)
+def _how(group: ParameterGroup | None, rest: ParameterGroup) -> _How:
+    """What the group says, and the rest where it says nothing."""
+    own = group or rest
+    config = own.optimizer or rest.optimizer
+    l2, decay = (getattr(own if getattr(own, key) is not None else rest, key) for key in ("l2", "decay"))
+    return _How(update_rules.get(update_rules.name_of(config))(config), l2, decay)
 
 
 def _update_rows(

@@ -22,7 +22,8 @@ from clickwise.training.state import Position
 
 _FORMAT_VERSION = 1
 _MAY_CHANGE = ("epochs", "patience", "threads")
-"""Keys that may differ on resume: they change when training ends or how fast it is, not what a step does."""
+"""Keys that may differ on resume: they change when training ends or how fast it is, not what a step does.
+Where a schedule spans all planned steps, `epochs` is no such key."""
 
 
 class Checkpoints:
@@ -98,7 +99,8 @@ class Checkpoints:
             raise ValueError(f"format version {run['format_version']}, this clickwise reads {_FORMAT_VERSION}")
         then, now = run["config"], self._run["config"]
         assert isinstance(now, dict)
-        for key in sorted((then.keys() | now.keys()) - set(_MAY_CHANGE)):
+        scheduled = {"epochs"} if now["schedule"] != "constant" else set()
+        for key in sorted((then.keys() | now.keys()) - (set(_MAY_CHANGE) - scheduled)):
             if then.get(key) != now.get(key):
                 raise ConfigError(
                     f"training.{key}",

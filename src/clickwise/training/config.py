@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from clickwise.config import build, require, to_data
 from clickwise.errors import ConfigError, clipped
-from clickwise.optim import Adam
+from clickwise.optim import Adam, ParameterGroup
+from clickwise.optim.groups import require_rule
 from clickwise.registry import update_rules
+from clickwise.training.schedule import SCHEDULES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +25,16 @@ class TrainingConfig:
         optimizer: `Config` of a registered update rule, for dense parameters.
         embedding_optimizer: the same for embedding tables; None takes `optimizer`.
         embedding_l2: pulls the touched rows of the tables towards zero; not L2 on the whole table (see `Optimizer`).
+        embedding_decay: share of every row, times the learning rate, that each step takes away; exact for the whole
+            table at the cost of the rows touched (see `Optimizer`).
+        groups: parameters and tables by name that are updated in a way of their own; of several the first that matches.
+        schedule: the course of the learning rates over all planned steps: "constant", or from their full value
+            "linear" or "cosine" down to `final_rate`.
+        warmup_steps: steps in which the learning rates rise in proportion to their full value first.
+        final_rate: share of the learning rates that a schedule ends with, in [0, 1].
+        label_smoothing: s in [0, 1); labels y become (1 - s) y + s / 2 in training.
+        negative_keep_rate: w in (0, 1]; train on all clicks and this share of the rest, drawn anew in each epoch. The
+            loss is that of the logit minus ln w, so that the model itself stays calibrated (see `SampledRows`).
         validate_every: steps between validations; 0 validates at the end of each epoch only.
         monitor: the metric that decides what is best.
         patience: stop after this many validations without improvement; 0 never stops early.
@@ -40,6 +52,13 @@ class TrainingConfig:
     optimizer: Any = field(default_factory=Adam.Config)
     embedding_optimizer: Any = None
     embedding_l2: float = 0.0
+    embedding_decay: float = 0.0
+    groups: tuple[ParameterGroup, ...] = ()
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup_steps: int = 0
+    final_rate: float = 0.0
+    label_smoothing: float = 0.0
+    negative_keep_rate: float = 1.0
     validate_every: int = 0
     monitor: Literal["log_loss", "roc_auc"] = "log_loss"
     patience: int = 2
@@ -53,19 +72,24 @@ class TrainingConfig:
         require(self.epochs >= 1, "epochs", self.epochs, "a whole number >= 1")
         size = self.batch_size
         require(size is None or size >= 1, "batch_size", size, "a whole number >= 1, or none")
-        for key in ("validate_every", "patience", "seed"):
+        for key in ("validate_every", "patience", "seed", "warmup_steps"):
             require(getattr(self, key) >= 0, key, getattr(self, key), "a whole number >= 0")
-        for key in ("embedding_l2", "min_delta"):
+        for key in ("embedding_l2", "embedding_decay", "min_delta"):
             require(0.0 <= getattr(self, key) < float("inf"), key, getattr(self, key), "a number >= 0")
+        require(self.schedule in SCHEDULES, "schedule", self.schedule, ", ".join(SCHEDULES))
+        require(0.0 <= self.final_rate <= 1.0, "final_rate", self.final_rate, "a number in [0, 1]")
+        require(0.0 <= self.label_smoothing < 1.0, "label_smoothing", self.label_smoothing, "a number in [0, 1)")
+        keep = self.negative_keep_rate
+        require(0.0 < keep <= 1.0, "negative_keep_rate", keep, "a number in (0, 1]")
         require(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "'auto', 'fp32' or 'bf16'")
         require(self.monitor in ("log_loss", "roc_auc"), "monitor", self.monitor, "'log_loss' or 'roc_auc'")
         require(0.0 < self.reduce_on_plateau <= 1.0, "reduce_on_plateau", self.reduce_on_plateau, "a number in (0, 1]")
         clip = self.clip_grad_norm
         require(clip is None or 0.0 < clip < float("inf"), "clip_grad_norm", clip, "a number > 0, or none")
         require(self.threads is None or self.threads >= 1, "threads", self.threads, "a whole number >= 1, or none")
-        _require_rule("optimizer", self.optimizer)
+        require_rule("optimizer", self.optimizer)
         if self.embedding_optimizer is not None:
-            _require_rule("embedding_optimizer", self.embedding_optimizer)
+            require_rule("embedding_optimizer", self.embedding_optimizer)
 
 
 def default_batch_size(rows: int) -> int:
@@ -88,16 +112,28 @@ def training_config_from_data(data: Mapping[str, Any], path: str = "training") -
     """
     if not isinstance(data, Mapping):
         raise ConfigError(path, f"got {clipped(data)}, allowed is a table")
-    keys = ("optimizer", "embedding_optimizer")
-    rules = {key: _rule_from_data(data[key], f"{path}.{key}" if path else key) for key in keys if key in data}
-    return build(TrainingConfig, {**data, **rules}, path)
+    values = _with_rules(data, ("optimizer", "embedding_optimizer"), path)
+    groups = data.get("groups", ())
+    if isinstance(groups, list | tuple) and all(isinstance(group, Mapping) for group in groups):
+        values["groups"] = [_with_rules(g, ("optimizer",), f"{path}.groups[{i}]") for i, g in enumerate(groups)]
+    return build(TrainingConfig, values, path)
 
 
 def training_config_to_data(config: TrainingConfig) -> dict[str, Any]:
     """The inverse of `training_config_from_data`."""
-    rules = {"optimizer": config.optimizer, "embedding_optimizer": config.embedding_optimizer}
-    tables = {key: {"name": update_rules.name_of(rule), **to_data(rule)} for key, rule in rules.items() if rule}
-    return {**to_data(config), **tables}
+    groups = [{**to_data(group), **_rules_to_data(group, ("optimizer",))} for group in config.groups]
+    return {**to_data(config), **_rules_to_data(config, ("optimizer", "embedding_optimizer")), "groups": groups}
+
+
+def _rules_to_data(config: Any, keys: Sequence[str]) -> dict[str, Any]:
+    rules = {key: getattr(config, key) for key in keys}
+    return {key: {"name": update_rules.name_of(rule), **to_data(rule)} for key, rule in rules.items() if rule}
+
+
+def _with_rules(data: Mapping[str, Any], keys: Sequence[str], path: str) -> dict[str, Any]:
+    """The data with update rules made of their tables or names."""
+    rules = {key: _rule_from_data(data[key], f"{path}.{key}" if path else key) for key in keys if key in data}
+    return {**data, **rules}
 
 
 def _rule_from_data(data: Any, path: str) -> Any:
@@ -108,8 +144,3 @@ def _rule_from_data(data: Any, path: str) -> Any:
         raise ConfigError(path, f"got {clipped(data)}, allowed is a table with a name, one of {known}")
     rule = update_rules.get(name, f"{path}.name")
     return build(rule.Config, {k: v for k, v in table.items() if k != "name"}, path)
-
-
-def _require_rule(key: str, config: Any) -> None:
-    known = any(isinstance(config, update_rules.get(name).Config) for name in update_rules)
-    require(known, key, config, f"the Config of one of {', '.join(update_rules)}")

@@ -23,6 +23,8 @@ from clickwise.training.checkpoint import Checkpoints
 from clickwise.training.config import TrainingConfig, default_batch_size
 from clickwise.training.interrupt import Interrupt, interruptible
 from clickwise.training.prefetch import prefetch
+from clickwise.training.sampling import SampledRows
+from clickwise.training.schedule import rate_factor
 from clickwise.training.state import Position, Rows, TrainingResult, epoch_seed
 from clickwise.training.validation import validate
 
@@ -64,6 +66,8 @@ def train_model(
     if valid is not None and not len(valid):
         raise DataError("there are no validation rows", fix="give more data, or a larger validation share")
     checkpoints = None if checkpoint is None else Checkpoints(checkpoint, config, len(train))
+    if config.negative_keep_rate < 1.0:
+        train = SampledRows(train, config.negative_keep_rate)
     with (
         _settings(config),
         freed_memory_kept(),
@@ -103,10 +107,19 @@ class _Run:
     ) -> None:
         self.model, self.train, self.valid, self.config = model, train, valid, config
         self.progress, self.interrupt, self.best = progress, interrupt, best
-        self.optimizer = Optimizer(model, config.optimizer, config.embedding_optimizer, config.embedding_l2)
+        self.optimizer = Optimizer(
+            model,
+            config.optimizer,
+            config.embedding_optimizer,
+            embedding_l2=config.embedding_l2,
+            embedding_decay=config.embedding_decay,
+            groups=config.groups,
+        )
         self.position = Position()
         self.precision = resolve(config.precision)
+        self.sampling_shift = math.log(config.negative_keep_rate)
         self.batch_size = config.batch_size or default_batch_size(len(train))
+        self.planned_steps = config.epochs * -(-len(train) // self.batch_size)
         self._between_steps = True
 
     def run(self, checkpoints: Checkpoints | None) -> TrainingResult:
@@ -127,6 +140,8 @@ class _Run:
         p = self.position
         if p.best_step is not None:
             self.best.restore(self.model)
+        else:
+            self.optimizer.settle()
         return TrainingResult(
             history=p.history,
             best_epoch=p.best_epoch,
@@ -175,10 +190,13 @@ class _Run:
         return True
 
     def _step(self, batch: Batch) -> None:
-        p = self.position
+        p, c = self.position, self.config
         assert batch.label is not None
+        if self.optimizer.decays_tables:
+            self.optimizer.catch_up(batch.distinct_of(self.model.inputs.slot_starts()).rows)
         with using(self.precision):
-            loss = binary_cross_entropy(self.model(batch), batch.label, batch.weight)
+            logit = self.model(batch) - self.sampling_shift if self.sampling_shift else self.model(batch)
+            loss = binary_cross_entropy(logit, batch.label, batch.weight, smoothing=c.label_smoothing)
         value = loss.item()
         if not math.isfinite(value):
             raise ClickwiseError(
@@ -187,7 +205,10 @@ class _Run:
             )
         loss.backward()
         self._between_steps = False
-        self.optimizer.step(self.config.clip_grad_norm)
+        self.optimizer.learning_rate_multiplier = p.plateau * rate_factor(
+            c.schedule, p.step, total=self.planned_steps, warmup=c.warmup_steps, final=c.final_rate
+        )
+        self.optimizer.step(c.clip_grad_norm)
         if p.epoch == 0:
             clicks = int(batch.label.sum())
             p.clicks += clicks
@@ -208,6 +229,7 @@ class _Run:
         """Measure, remember, keep the weights if they are the best; false when patience has run out."""
         p, c = self.position, self.config
         assert self.valid is not None
+        self.optimizer.settle()
         figures = validate(self.model, self.valid, self.progress, self.interrupt)
         better = not p.best_metrics or _gain(c.monitor, p.best_metrics, figures) > c.min_delta
         if better:
@@ -223,7 +245,7 @@ class _Run:
         if better:
             p.best_step, p.best_epoch, p.best_metrics = p.step, epoch, figures
         else:
-            self.optimizer.learning_rate_multiplier *= c.reduce_on_plateau
+            p.plateau *= c.reduce_on_plateau
         self._between_steps = True
         shown = ", ".join(f"{name} {value:.5f}" for name, value in figures.items())
         self.progress.note(f"epoch {epoch}, step {p.step}: {shown}{', best so far' if better else ''}")

@@ -37,6 +37,7 @@ class Position:
         clicks: labels of 1, and no_clicks: of 0, in the first epoch.
         validated_step: step of the last validation.
         stale: validations since the best one.
+        plateau: factor of the learning rates that validations without improvement came to.
         history: one entry a validation.
         best_step, best_epoch, best_metrics: of the best validation so far; None and empty before the first.
         seconds: of training, over all resumed parts.
@@ -52,6 +53,7 @@ class Position:
     no_clicks: int = 0
     validated_step: int = 0
     stale: int = 0
+    plateau: float = 1.0
     history: list[dict[str, float]] = field(default_factory=list)
     best_step: int | None = None
     best_epoch: int | None = None

@@ -48,6 +48,10 @@ CONFIG = TrainingConfig(
     threads=1,
 )
 
+MORE = dataclasses.replace(
+    CONFIG, embedding_decay=0.5, schedule="cosine", warmup_steps=5, label_smoothing=0.1, negative_keep_rate=0.7
+)
+
 
 def model(config=MODEL, seed: int = 5):
     return build_model(config, SPEC, seed)
@@ -239,19 +243,45 @@ def test_a_second_ctrl_c_interrupts_at_once_and_still_ends_cleanly():
     ],
     ids=str,
 )
-def test_resume_after_ctrl_c_is_bit_equal_to_the_uninterrupted_run(press, tmp_path):
+@pytest.mark.parametrize("config", [CONFIG, MORE], ids=["plain", "more"])
+def test_resume_after_ctrl_c_is_bit_equal_to_the_uninterrupted_run(press, config, tmp_path):
     whole = model()
-    expected = train_model(whole, TRAIN, VALID, CONFIG)
-    first = train_model(model(), TRAIN, VALID, CONFIG, Interrupting(**press), checkpoint=tmp_path / "run")
+    expected = train_model(whole, TRAIN, VALID, config)
+    first = train_model(model(), TRAIN, VALID, config, Interrupting(**press), checkpoint=tmp_path / "run")
     assert first.interrupted
     resumed = model(seed=77)  # its own initial weights have no say
     progress = Interrupting()
-    result = train_model(resumed, TRAIN, VALID, CONFIG, progress, checkpoint=tmp_path / "run")
+    result = train_model(resumed, TRAIN, VALID, config, progress, checkpoint=tmp_path / "run")
     assert progress.notes[0].startswith("going on from")
     assert same_weights(whole, resumed)
     assert without_seconds(result.history) == without_seconds(expected.history)
     assert (result.best_step, result.best_metrics) == (expected.best_step, expected.best_metrics)
     assert result.rows_seen == expected.rows_seen
+
+
+def test_a_schedule_is_over_all_epochs_so_none_can_be_added(tmp_path):
+    train_model(model(), TRAIN, VALID, dataclasses.replace(MORE, epochs=1), checkpoint=tmp_path)
+    with pytest.raises(ConfigError, match=r"^training\.epochs: got 4, but .* was made with 1"):
+        train_model(model(), TRAIN, VALID, MORE, checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"schedule": "linear"}, {"warmup_steps": 9}, {"embedding_decay": 0.5}], ids=str)
+def test_schedule_and_decay_reach_the_weights(change):
+    plain, changed = model(), model()
+    train_model(plain, TRAIN, None, CONFIG)
+    train_model(changed, TRAIN, None, dataclasses.replace(CONFIG, **change))
+    assert not same_weights(plain, changed)
+
+
+def test_a_decayed_table_is_whole_when_it_is_validated_and_given_back():
+    """Rows that no batch holds have decayed as often as there were steps."""
+    spec = dataclasses.replace(SPEC, fields=(*SPEC.fields[:-1], dataclasses.replace(SPEC.fields[-1], num_ids=50)))
+    config = dataclasses.replace(CONFIG, embedding_optimizer=SGD.Config(learning_rate=0.1), reduce_on_plateau=1.0)
+    config = dataclasses.replace(config, epochs=1, embedding_decay=0.5)
+    trained, start = (build_model(FM.Config(embedding_dim=4), spec, 5) for _ in range(2))
+    train_model(trained, TRAIN, None, config)
+    table, before = trained.embedding.table.weight[-40:], start.embedding.table.weight[-40:]
+    torch.testing.assert_close(table, before * (1 - 0.1 * 0.5) ** 10)
 
 
 def test_epochs_can_be_added_to_a_finished_run(tmp_path):
