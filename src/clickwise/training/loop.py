@@ -151,7 +151,7 @@ class _Run:
         p, c = self.position, self.config
         self.model.train()
         rows = self.train.batches(c.batch_size, epoch_seed(c.seed, p.epoch), p.batch)
-        with prefetch(rows, distinct=self.model.inputs.slot_starts()) as batches:
+        with prefetch(rows, distinct=self.model.slot_starts()) as batches:
             self._start_stage()
             if self._validation_due() and not self._validate():
                 return False
