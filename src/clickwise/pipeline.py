@@ -322,6 +322,7 @@ def _provenance(
             "precision": result.precision,
             "best_epoch": result.best_epoch,
             "parameters": sum(p.numel() for p in ranker.parameters()),
+            **_first_order_weights(ranker),
         },
         config=run.to_toml(prepared.pipeline.schema),
         history=result.history,
@@ -332,6 +333,15 @@ def _provenance(
         },
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _first_order_weights(ranker: Ranker) -> dict[str, dict[str, int]]:
+    """How many of a model's first-order weights of ids are not zero; nothing for a model that has none."""
+    weights = [table.weight[1:] for table in ranker.first_order_tables().values()]  # without padding
+    if not weights:
+        return {}
+    not_zero = sum(int(weight.count_nonzero()) for weight in weights)
+    return {"first_order_weights": {"total": sum(weight.numel() for weight in weights), "not_zero": not_zero}}
 
 
 def _part_metrics(ranker: Ranker, part: EncodedPart) -> dict[str, Any]:

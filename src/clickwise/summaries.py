@@ -150,11 +150,17 @@ def _training_rows(training: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not training:
         return []
     rate = training["rows"] / training["seconds"] if training["seconds"] else 0.0
-    return [
+    rows = [
         ("training", f"{training['rows']:,} rows in {training['seconds']:.1f} s ({rate:,.0f} rows/s)"),
         ("best", f"epoch {training['best_epoch']}" if training.get("best_epoch") is not None else "the last step"),
         ("parameters", f"{training['parameters']:,}"),
     ]
+    weights = training.get("first_order_weights")
+    if weights and weights["not_zero"] < weights["total"]:
+        share = weights["not_zero"] / weights["total"]
+        counts = f"{weights['not_zero']:,} of {weights['total']:,} first-order weights are not zero ({share:.1%})"
+        rows.append(("wide part", counts))
+    return rows
 
 
 def _features_table(features: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, Any]) -> list[str]:

@@ -44,6 +44,10 @@ class Ranker(nn.Module, ABC):
         found = ((name, module) for name, module in self.named_modules() if isinstance(module, EmbeddingTable))
         return {f"{name}.weight": table for name, table in found}
 
+    def first_order_tables(self) -> dict[str, EmbeddingTable]:
+        """Those of the tables that have one weight a row."""
+        return {name: table for name, table in self.tables().items() if table.weight.shape[1] == 1}
+
     def slot_starts(self) -> tuple[int, ...]:
         """The groups of `Batch.distinct_of` that a step needs: no crosses where no table has rows for them."""
         base = self.inputs.base
