@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
+import tomli_w
+
+from clickwise.evaluation.cross_gains import CrossGain
 from clickwise.evaluation.table import number, table
 
 
@@ -77,6 +81,69 @@ class PredictionSummary:
         if self.quarantined:
             text += f"\n{self.quarantined:,} rows could not be read; they are in {self.quarantine}"
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class CrossesSummary:
+    """What crosses of two features would add.
+
+    Args:
+        source: the data.
+        log_loss: of the model without them, on held-out rows.
+        gains: of every pair measured, the largest first.
+        names: those of the features, which no cross may take.
+        top: how many to show.
+    """
+
+    source: str
+    log_loss: float
+    gains: Sequence[CrossGain]
+    names: Collection[str]
+    top: int
+
+    @property
+    def worthwhile(self) -> list[CrossGain]:
+        """Those shown whose gain is not chance, at 5 % for all pairs together (Bonferroni)."""
+        least = NormalDist().inv_cdf(1.0 - 0.05 / max(1, len(self.gains)))
+        return [gain for gain in self.gains[: self.top] if gain.z > least]
+
+    def toml(self) -> str:
+        """The worthwhile ones as lines of a config."""
+        tables = {self._name(gain): {"transform": "cross", "of": list(gain.of)} for gain in self.worthwhile}
+        return tomli_w.dumps({"schema": {"features": tables}}) if tables else ""
+
+    def to_data(self) -> dict[str, Any]:
+        shown = [{**asdict(gain), "of": list(gain.of)} for gain in self.gains[: self.top]]
+        worthwhile = [list(gain.of) for gain in self.worthwhile]
+        measured = {"log_loss": self.log_loss, "pairs_measured": len(self.gains)}
+        return {"source": self.source, **measured, "crosses": shown, "worthwhile": worthwhile, "toml": self.toml()}
+
+    def __str__(self) -> str:
+        rows = [
+            [" x ".join(g.of), f"{g.combinations:,}", f"{g.covered:.1%}", number(g.gain, 6, "+"), *_error(g)]
+            for g in self.gains[: self.top]
+        ]
+        shown = f"{len(self.worthwhile)} of {len(self.gains):,} pairs"
+        found = f"{shown} lower it by more than chance does (at 5 % for all pairs together)"
+        return "\n".join(
+            [
+                f"{self.source}: held-out log loss of lr {self.log_loss:.5f}",
+                "",
+                *table(["cross", "combinations", "rows with one", "gain in log loss", "+-", "z"], rows),
+                "",
+                *([f"{found}; to add them:", "", self.toml().rstrip()] if self.worthwhile else [found]),
+            ]
+        )
+
+    def _name(self, gain: CrossGain) -> str:
+        name = "_x_".join(gain.of)
+        while name in self.names:
+            name += "_"
+        return name
+
+
+def _error(gain: CrossGain) -> tuple[str, str]:
+    return number(gain.standard_error, 6), number(gain.z, 1)
 
 
 @dataclass(frozen=True, slots=True)
