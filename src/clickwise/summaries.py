@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,8 +110,12 @@ class CrossesSummary:
 
     def toml(self) -> str:
         """The worthwhile ones as lines of a config."""
-        tables = {self._name(gain): {"transform": "cross", "of": list(gain.of)} for gain in self.worthwhile}
-        return tomli_w.dumps({"schema": {"features": tables}}) if tables else ""
+        tables = []
+        for gain in self.worthwhile:
+            of = ", ".join(_toml_text(name) for name in gain.of)
+            head = f"[schema.features.{_toml_text(self._name(gain), bare=True)}]"
+            tables.append(f'{head}\ntransform = "cross"\nof = [{of}]\n')
+        return "\n".join(tables)
 
     def to_data(self) -> dict[str, Any]:
         shown = [{**asdict(gain), "of": list(gain.of)} for gain in self.gains[: self.top]]
@@ -123,8 +128,8 @@ class CrossesSummary:
             [" x ".join(g.of), f"{g.combinations:,}", f"{g.covered:.1%}", number(g.gain, 6, "+"), *_error(g)]
             for g in self.gains[: self.top]
         ]
-        shown = f"{len(self.worthwhile)} of {len(self.gains):,} pairs"
-        found = f"{shown} lower it by more than chance does (at 5 % for all pairs together)"
+        shown = f"{len(self.worthwhile)} of these {len(rows)} (of {len(self.gains):,} pairs measured)"
+        found = f"{shown} lower it by more than chance does, at 5 % for all pairs together"
         return "\n".join(
             [
                 f"{self.source}: held-out log loss of lr {self.log_loss:.5f}",
@@ -140,6 +145,13 @@ class CrossesSummary:
         while name in self.names:
             name += "_"
         return name
+
+
+def _toml_text(text: str, *, bare: bool = False) -> str:
+    """As TOML writes it: on one line, in quotes unless it may be a bare key."""
+    if bare and re.fullmatch("[A-Za-z0-9_-]+", text):
+        return text
+    return tomli_w.dumps({"x": text}).removeprefix("x = ").rstrip("\n")
 
 
 def _error(gain: CrossGain) -> tuple[str, str]:
@@ -225,8 +237,8 @@ def _training_rows(training: Mapping[str, Any]) -> list[tuple[str, str]]:
     weights = training.get("first_order_weights")
     if weights and weights["not_zero"] < weights["total"]:
         share = weights["not_zero"] / weights["total"]
-        counts = f"{weights['not_zero']:,} of {weights['total']:,} first-order weights are not zero ({share:.1%})"
-        rows.append(("wide part", counts))
+        counts = f"{weights['not_zero']:,} of {weights['total']:,} weights of ids are not zero ({share:.1%})"
+        rows.append(("first order", counts))
     return rows
 
 

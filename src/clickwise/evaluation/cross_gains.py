@@ -76,11 +76,11 @@ def cross_gains(
     fields = [_Ids(field, slots, offset) for (field, slots), offset in places if not field.cross]
     pairs = [p for p in combinations(fields, 2) if frozenset((p[0].name, p[1].name)) not in taken]
     pairs = [p for p in pairs if fits([ids.size for ids in p])]
-    progress.start("measure crosses", len(pairs))
+    progress.start("measure crosses", len(pairs) * len(train.label))
 
     def measure(pair: tuple[_Ids, _Ids]) -> CrossGain:
         gain = _gain(pair, train, held_out)
-        progress.advance(1)
+        progress.advance(len(train.label))
         return gain
 
     gains = side_by_side(measure, pairs, len(train.label))

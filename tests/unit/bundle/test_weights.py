@@ -102,7 +102,7 @@ def test_a_run_with_l1_tells_how_many_weights_are_left_and_stores_only_those(sma
     counts = trained.provenance.training["first_order_weights"]
     assert counts == {"total": len(table.weight) - 1, "not_zero": int(table.weight.count_nonzero())}
     assert 0 < counts["not_zero"] < counts["total"] / 2
-    said = f"{counts['not_zero']:,} of {counts['total']:,} first-order weights are not zero"
+    said = f"{counts['not_zero']:,} of {counts['total']:,} weights of ids are not zero"
     assert said in str(cw.inspect(bundles["sparse"]))
     size = {name: (folder / "weights.safetensors").stat().st_size for name, folder in bundles.items()}
     assert size["sparse"] < size["dense"]
