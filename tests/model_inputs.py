@@ -33,6 +33,16 @@ SPECS = {
             Field(name="seen", num_ids=9, length=2, pooling="sum"),
         )
     ),
+    "crosses": InputSpec(
+        fields=(
+            Field(name="a", num_ids=6),
+            Field(name="tags", num_ids=8, length=3, pooling="mean", weighted=True),
+            Field(name="b", num_ids=5),
+            Field(name="a_x_b", num_ids=20, pooling="sum", cross=True),
+            Field(name="a_x_tags", num_ids=30, length=4, pooling="sum", cross=True),
+        ),
+        dense=("x",),
+    ),
     "no_sparse": InputSpec(dense=("x", "y", "z")),
 }
 

@@ -96,5 +96,5 @@ def expected(model, spec: InputSpec, batch: Batch, formula) -> torch.Tensor:
 def embedded(weights, spec, ids, dense, slot_weights) -> tuple[list[np.ndarray], np.ndarray]:
     if not spec.fields:
         return [], np.array(dense)
-    vectors = vectors_of(weights["embedding.table.weight"], spec, ids, slot_weights)
+    vectors = vectors_of(weights["embedding.table.weight"], spec.base, ids, slot_weights)  # crosses have no vectors
     return vectors, np.concatenate([*vectors, dense])

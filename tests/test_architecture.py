@@ -66,6 +66,7 @@ FLAGS = {
     "inspect": {"--json"},
     "predict": {"--out", "--format", "--set", "--json"},
     "simulate": {"--rows", "--seed", "--day"},
+    "suggest-crosses": {"--label", "--top", "--config", "--format", "--set", "--json"},
     "train": {"--label", "--model", "--out", "--valid", "--config", "--format", "--set", "--json"},
 }
 

@@ -67,17 +67,26 @@ class Batch:
     def distinct_of(self, groups: tuple[int, ...]) -> Distinct:
         """The distinct table rows of the batch, found once and shared by all tables of a model.
 
-        A reader thread may ask for them ahead of time.
+        A reader thread may ask for them ahead of time. Those of the first groups alone are slices of what is known of
+        more groups: tables of vectors, which have no crosses, and of weights, which have them, share one search.
 
         Args:
-            groups: [G + 1] where the slots of each group begin, and their end: `InputSpec.slot_starts()`. No row is in
-                two groups, and those of a group are above those of the groups before it.
+            groups: [G + 1] where the slots of each group begin, and their end: `InputSpec.slot_starts()`, or the begin
+                of it. No row is in two groups, and those of a group are above those of the groups before it.
         """
         if groups not in self._distinct:
-            compiled = tier() >= Tier.EMBEDDINGS and self.sparse.device.type == "cpu"
-            find = find_by_hashing if compiled else find_by_sorting
-            self._distinct[groups] = find(self.sparse, torch.tensor(groups, dtype=torch.int32))
+            more = next((known for known in self._distinct if known[: len(groups)] == groups), None)
+            if more is not None:
+                self._distinct[groups] = self._distinct[more].of_first(len(groups) - 1)
+            else:
+                compiled = tier() >= Tier.EMBEDDINGS and self.sparse.device.type == "cpu"
+                find = find_by_hashing if compiled else find_by_sorting
+                self._distinct[groups] = find(self.first_slots(groups[-1]), torch.tensor(groups, dtype=torch.int32))
         return self._distinct[groups]
+
+    def first_slots(self, count: int) -> Tensor:
+        """Table rows of the first slots [B, count]: all of them, or those that are no crosses."""
+        return self.sparse if count == self.sparse.shape[1] else self.sparse[:, :count]
 
     @cached_property
     def _distinct(self) -> dict[tuple[int, ...], Distinct]:

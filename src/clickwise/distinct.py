@@ -29,6 +29,19 @@ class Distinct:
     starts: Tensor
     sorted_slots: tuple[Tensor, Tensor] | None = None
 
+    def of_first(self, groups: int) -> Distinct:
+        """Those of the first groups alone, as slices: their rows come before the others."""
+        slots, rows = int(self.groups[groups]), int(self.starts[groups])
+        ordered = self.sorted_slots
+        if ordered is not None:
+            order, begins = ordered
+            order = order[: begins[rows]] if rows < len(begins) else order
+            every = max(1, len(self.inverse))
+            ordered = (order // every * slots + order % every, begins[:rows])
+        return Distinct(
+            self.rows[:rows], self.inverse[:slots], self.groups[: groups + 1], self.starts[: groups + 1], ordered
+        )
+
     @cached_property
     def slots_by_row(self) -> tuple[Tensor, Tensor]:
         """The slots, as indices into [B * S], in the order of their positions, and where each position begins [U].

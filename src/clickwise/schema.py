@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from clickwise.config import require
-from clickwise.errors import ConfigError
+from clickwise.errors import ConfigError, nearest
 
 PADDING_ROW = 0
 """The first row of every embedding table: always zero, never updated."""
@@ -28,13 +28,18 @@ class Feature:
 
     Args:
         name: unique name of the feature.
-        column: the raw column it reads.
+        column: the raw column it reads; empty for a cross, which reads other features.
         config: the nested `Config` of a registered transform, such as `Vocabulary.Config(min_count=5)`.
     """
 
     name: str
-    column: str
+    column: str = ""
     config: Any
+
+    @property
+    def of(self) -> tuple[str, ...]:
+        """The features that a cross combines; empty for a feature that reads a column."""
+        return getattr(self.config, "of", ())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,10 +79,32 @@ class Schema:
                 raise ConfigError(
                     f"features.{feature.name}.column", f"reads {feature.column!r}, which is the answer; remove it"
                 )
+            self._check_source(feature)
 
     def columns(self) -> tuple[str, ...]:
         """The raw columns that scoring needs, each once, in order of first use."""
         return tuple(dict.fromkeys(f.column for f in self.features if f.column) | self._weight_columns())
+
+    @property
+    def crosses(self) -> tuple[Feature, ...]:
+        """The features that combine other features."""
+        return tuple(f for f in self.features if f.of)
+
+    def without_crosses(self) -> Schema:
+        """The same with only the features that read a column."""
+        return replace(self, features=tuple(f for f in self.features if not f.of))
+
+    def _check_source(self, feature: Feature) -> None:
+        """A feature reads a column, or combines features that do."""
+        here = f"features.{feature.name}"
+        if not feature.of:
+            require(bool(feature.column), f"{here}.column", feature.column, "the name of a column")
+            return
+        require(not feature.column, f"{here}.column", feature.column, "no column: a cross reads other features")
+        known = {f.name for f in self.features if not f.of}
+        for name in feature.of:
+            listed = f"the name of another feature that is no cross{nearest(name, known)}: {', '.join(known)}"
+            require(name in known, f"{here}.of", name, listed)
 
     def _weight_columns(self) -> dict[str, None]:
         names = (getattr(f.config, "weights", None) for f in self.features)
@@ -94,6 +121,7 @@ class Field:
         length: slots it fills in a row; 1 for single-valued fields.
         pooling: how the embeddings of its slots become one; "none" leaves each slot a vector of its own.
         weighted: each slot has a weight that multiplies its embedding.
+        cross: its ids are combinations of other fields' ids; it has first-order weights and no embedding vectors.
     """
 
     name: str
@@ -101,10 +129,13 @@ class Field:
     length: int = 1
     pooling: Pooling = "mean"
     weighted: bool = False
+    cross: bool = False
 
     @property
     def num_vectors(self) -> int:
         """Embedding vectors it gives a model."""
+        if self.cross:
+            return 0
         return self.length if self.pooling == "none" else 1
 
 
@@ -113,7 +144,8 @@ class InputSpec:
     """What a model is given: its fields, packed into one table of rows, and its dense features.
 
     Row `PADDING_ROW` of the table is padding. Field f owns the `num_ids` rows from `offsets()[f]` on; inside a field,
-    `MISSING` and `OUT_OF_VOCABULARY` come first.
+    `MISSING` and `OUT_OF_VOCABULARY` come first. Crosses come after all other fields, so that the rows and slots of the
+    others are the first ones: a table of vectors ends where the crosses begin.
     """
 
     fields: tuple[Field, ...] = ()
@@ -121,9 +153,16 @@ class InputSpec:
 
     def __post_init__(self) -> None:
         require(bool(self.fields or self.dense), "features", "none", "at least one feature")
+        kinds = [f.cross for f in self.fields]
+        require(kinds == sorted(kinds), "fields", [f.name for f in self.fields], "crosses after all other fields")
         require(
             self.num_rows < 2**31, "features", self.num_rows, "fewer than 2^31 ids in all; use hashing or min_count"
         )
+
+    @property
+    def base(self) -> InputSpec:
+        """The same without crosses: what the embedding vectors are of."""
+        return InputSpec(fields=tuple(f for f in self.fields if not f.cross), dense=self.dense)
 
     @property
     def num_rows(self) -> int:
@@ -137,7 +176,7 @@ class InputSpec:
 
     @property
     def num_vectors(self) -> int:
-        """F: embedding vectors a row gives."""
+        """F: embedding vectors a row gives; crosses give none."""
         return sum(f.num_vectors for f in self.fields)
 
     @property

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
+import tomli_w
+
+from clickwise.evaluation.cross_gains import CrossGain
 from clickwise.evaluation.table import number, table
 
 
@@ -80,6 +85,80 @@ class PredictionSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class CrossesSummary:
+    """What crosses of two features would add.
+
+    Args:
+        source: the data.
+        log_loss: of the model without them, on held-out rows.
+        gains: of every pair measured, the largest first.
+        names: those of the features, which no cross may take.
+        top: how many to show.
+    """
+
+    source: str
+    log_loss: float
+    gains: Sequence[CrossGain]
+    names: Collection[str]
+    top: int
+
+    @property
+    def worthwhile(self) -> list[CrossGain]:
+        """Those shown whose gain is not chance, at 5 % for all pairs together (Bonferroni)."""
+        least = NormalDist().inv_cdf(1.0 - 0.05 / max(1, len(self.gains)))
+        return [gain for gain in self.gains[: self.top] if gain.z > least]
+
+    def toml(self) -> str:
+        """The worthwhile ones as lines of a config."""
+        tables = []
+        for gain in self.worthwhile:
+            of = ", ".join(_toml_text(name) for name in gain.of)
+            head = f"[schema.features.{_toml_text(self._name(gain), bare=True)}]"
+            tables.append(f'{head}\ntransform = "cross"\nof = [{of}]\n')
+        return "\n".join(tables)
+
+    def to_data(self) -> dict[str, Any]:
+        shown = [{**asdict(gain), "of": list(gain.of)} for gain in self.gains[: self.top]]
+        worthwhile = [list(gain.of) for gain in self.worthwhile]
+        measured = {"log_loss": self.log_loss, "pairs_measured": len(self.gains)}
+        return {"source": self.source, **measured, "crosses": shown, "worthwhile": worthwhile, "toml": self.toml()}
+
+    def __str__(self) -> str:
+        rows = [
+            [" x ".join(g.of), f"{g.combinations:,}", f"{g.covered:.1%}", number(g.gain, 6, "+"), *_error(g)]
+            for g in self.gains[: self.top]
+        ]
+        shown = f"{len(self.worthwhile)} of these {len(rows)} (of {len(self.gains):,} pairs measured)"
+        found = f"{shown} lower it by more than chance does, at 5 % for all pairs together"
+        return "\n".join(
+            [
+                f"{self.source}: held-out log loss of lr {self.log_loss:.5f}",
+                "",
+                *table(["cross", "combinations", "rows with one", "gain in log loss", "+-", "z"], rows),
+                "",
+                *([f"{found}; to add them:", "", self.toml().rstrip()] if self.worthwhile else [found]),
+            ]
+        )
+
+    def _name(self, gain: CrossGain) -> str:
+        name = "_x_".join(gain.of)
+        while name in self.names:
+            name += "_"
+        return name
+
+
+def _toml_text(text: str, *, bare: bool = False) -> str:
+    """As TOML writes it: on one line, in quotes unless it may be a bare key."""
+    if bare and re.fullmatch("[A-Za-z0-9_-]+", text):
+        return text
+    return tomli_w.dumps({"x": text}).removeprefix("x = ").rstrip("\n")
+
+
+def _error(gain: CrossGain) -> tuple[str, str]:
+    return number(gain.standard_error, 6), number(gain.z, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class BundleSummary:
     """What a saved bundle is.
 
@@ -150,11 +229,17 @@ def _training_rows(training: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not training:
         return []
     rate = training["rows"] / training["seconds"] if training["seconds"] else 0.0
-    return [
+    rows = [
         ("training", f"{training['rows']:,} rows in {training['seconds']:.1f} s ({rate:,.0f} rows/s)"),
         ("best", f"epoch {training['best_epoch']}" if training.get("best_epoch") is not None else "the last step"),
         ("parameters", f"{training['parameters']:,}"),
     ]
+    weights = training.get("first_order_weights")
+    if weights and weights["not_zero"] < weights["total"]:
+        share = weights["not_zero"] / weights["total"]
+        counts = f"{weights['not_zero']:,} of {weights['total']:,} weights of ids are not zero ({share:.1%})"
+        rows.append(("first order", counts))
+    return rows
 
 
 def _features_table(features: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, Any]) -> list[str]:
@@ -164,7 +249,7 @@ def _features_table(features: Mapping[str, Mapping[str, Any]], inputs: Mapping[s
     for name, entry in features.items():
         field = fields.get(name)
         ids, slots = (f"{field['num_ids']:,}", str(field["length"])) if field else ("number", "-")
-        hidden = {"transform", "column", *(["pooling"] if slots == "1" else [])}
+        hidden = {"transform", "column", "of", *(["pooling"] if slots == "1" else [])}
         options = ", ".join(f"{key}={value}" for key, value in entry.items() if key not in hidden)
-        rows.append([name, entry["column"], entry["transform"], ids, slots, options])
+        rows.append([name, entry.get("column") or " x ".join(entry["of"]), entry["transform"], ids, slots, options])
     return table(header, rows, left=(0, 1, 2, 5))

@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from clickwise import batch as batch_module
 from clickwise.config import build, to_data
 from clickwise.losses import binary_cross_entropy
 from clickwise.models import Ranker, build_model
@@ -109,8 +110,10 @@ def test_a_gradient_reaches_every_parameter_and_every_row_of_the_batch(name, mor
             assert parameter.grad.abs().sum() > 0, parameter_name
     used = batch.sparse.unique()
     for table_name, table in model.tables().items():
+        assert len(table.weight) in (spec.num_rows, spec.base.num_rows), table_name  # with the crosses, or without
         rows, gradient = table.take_gradients()
-        assert rows.sort().values.tolist() == used[used != PADDING_ROW].tolist(), table_name
+        wanted = used[(used != PADDING_ROW) & (used < len(table.weight))]
+        assert rows.sort().values.tolist() == wanted.tolist(), table_name
         assert (gradient.abs().sum(1) > 0).all(), table_name
 
 
@@ -128,9 +131,25 @@ def test_only_touched_rows_change_and_padding_stays_zero(name, more, spec):
     optimizer.step()
     for table_name, table in model.tables().items():
         changed = (table.weight != before[table_name]).any(1)
-        assert changed.tolist() == touched.tolist(), table_name
+        assert changed.tolist() == touched[: len(table.weight)].tolist(), table_name
         assert not table.weight[PADDING_ROW].any()
     assert all(t.weight.grad is None for t in model.tables().values())
+
+
+@every_model
+@every_spec
+def test_distinct_rows_are_found_once_a_step(name, more, spec, monkeypatch):
+    """From what the training loop asks for ahead of time, every table of the model takes its own."""
+    found = []
+    for search in ("find_by_hashing", "find_by_sorting"):
+        real = getattr(batch_module, search)
+        monkeypatch.setattr(batch_module, search, lambda s, g, real=real: found.append(g.tolist()) or real(s, g))
+    model, batch = stir(make(name, more, spec)), make_batch(spec, 9)
+    batch.distinct_of(model.slot_starts())
+    backward(model, batch)
+    assert found == [list(model.slot_starts())]
+    rows = max(len(table.weight) for table in model.tables().values())
+    assert (spec if rows == spec.num_rows else spec.base).slot_starts() == model.slot_starts()
 
 
 @every_model

@@ -105,6 +105,24 @@ def test_mistakes(small_log: Path, tmp_path: Path) -> None:
         cw.train(pq.read_table(small_log).filter(pa.compute.field("click") == 0), label="click")
 
 
+def test_a_cross_teaches_a_linear_model_what_single_values_cannot(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    a, b, shop = rng.integers(0, 2, 6000), rng.integers(0, 2, 6000), rng.integers(0, 3, 6000)
+    rows = {"click": (a ^ b) * (rng.random(6000) < 0.9), "a": [f"a{i}" for i in a], "b": [f"b{i}" for i in b]}
+    rows["shop"] = [f"s{i}" for i in shop]
+    crossed = {"label": "click", "features": {"a_x_b": {"transform": "cross", "of": ["a", "b"]}}}
+    settings = ["training.batch_size=100", "training.optimizer.name=adam", "training.optimizer.learning_rate=0.03"]
+    losses = {}
+    for name, schema in {"plain": {"label": "click"}, "crossed": crossed}.items():
+        bundle = cw.train(rows, schema=schema, model="lr", settings=settings, out=tmp_path / name)
+        losses[name] = bundle.provenance.metrics["valid"]["log_loss"]
+        again = cw.load(tmp_path / name)
+        assert again.predict(rows).tolist() == bundle.predict(rows).tolist()
+    assert losses["plain"] > 0.65
+    assert losses["crossed"] < 0.25
+    assert "a x b   cross" in str(cw.inspect(tmp_path / "crossed"))
+
+
 def test_a_schema_can_be_written_in_python(small_log: Path) -> None:
     features = (
         Feature(name="user", column="user_id", config=Vocabulary.Config(min_count=2)),

@@ -42,3 +42,13 @@ def test_columns_are_those_that_scoring_needs() -> None:
         features=(Feature(name="hour", column="t", config=None), Feature(name="f", column="a", config=None)),
     )
     assert schema.columns() == ("t", "a")
+
+
+def test_crosses_come_last_and_give_no_vectors() -> None:
+    a, b = Field(name="a", num_ids=10), Field(name="b", num_ids=5, length=3, pooling="none")
+    cross = Field(name="a_x_b", num_ids=7, length=3, pooling="sum", cross=True)
+    inputs = InputSpec(fields=(a, b, cross), dense=("x",))
+    assert (inputs.num_rows, inputs.num_slots, inputs.num_vectors) == (23, 7, 4)
+    assert inputs.base == InputSpec(fields=(a, b), dense=("x",))
+    with pytest.raises(ConfigError, match=r"fields: got \['a', 'a_x_b', 'b'\], allowed is crosses after all other"):
+        InputSpec(fields=(a, cross, b))

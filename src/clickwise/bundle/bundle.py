@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import safetensors
 import torch
 from torch.overrides import TorchFunctionMode
 
 from clickwise.atomic import whole_folder
 from clickwise.batch import Batch
 from clickwise.bundle import files
-from clickwise.bundle.tensors import save_tensors
+from clickwise.bundle.weights import load_weights, save_weights
 from clickwise.config import build, to_data
 from clickwise.data.frames import rows_to_batch
 from clickwise.errors import BundleError, ConfigError, DataError
@@ -130,7 +129,7 @@ class Bundle:
         with whole_folder(Path(folder)) as new:
             (new / files.FEATURES).mkdir()
             self.pipeline.save(new / files.FEATURES)
-            save_tensors(self.model.state_dict(), new / files.WEIGHTS)
+            save_weights(self.model, new / files.WEIGHTS)
             (new / files.SCHEMA).write_text(schema_to_toml(self.schema), encoding="utf-8")
             (new / files.CONFIG).write_text(self.provenance.config, encoding="utf-8")
             lines = (json.dumps(entry, ensure_ascii=False) + "\n" for entry in self.provenance.history)
@@ -151,7 +150,7 @@ class Bundle:
 
 
 def load(folder: str | Path) -> Bundle:
-    """Open a saved bundle, in a time that does not grow with its tables.
+    """Open a saved bundle, in a time that does not grow with its tables (but with what is not zero in sparse ones).
 
     Every file is checked against its size and checksum before it is read, except for the weights: of those, size,
     names, types and shapes are checked, and their pages stay in the file, mapped, until a row needs them; processes on
@@ -166,7 +165,7 @@ def load(folder: str | Path) -> Bundle:
     if any(manifest.get(key) != value for key, value in _features_data(pipeline).items()):
         raise BundleError(f"{folder}: the features do not belong to this model; the bundle is damaged")
     model = _build_model(folder, manifest.get("model"), pipeline.inputs)
-    _load_weights(folder / files.WEIGHTS, model)
+    load_weights(folder / files.WEIGHTS, model)
     history = (folder / files.HISTORY).read_text(encoding="utf-8").splitlines()
     provenance = Provenance(
         data=manifest.get("data", {}),
@@ -221,34 +220,9 @@ def _build_model(folder: Path, entry: Any, inputs: InputSpec) -> Ranker:
         return model_class(config, inputs)
 
 
-def _load_weights(path: Path, model: Ranker) -> None:
-    """Give a model on the meta device the tensors of a safetensors file; names, types and shapes must fit exactly.
-
-    They are views of the mapped file; who writes to one gets pages of its own, and the file stays as it is.
-    """
-    expected = model.state_dict()
-    try:
-        with safetensors.safe_open(path, framework="pt") as weights:
-            names: Sequence[str] = weights.keys()
-            if set(names) != set(expected):
-                odd = sorted(set(names) ^ set(expected))[0]
-                raise BundleError(f"{path}: tensor {odd!r} does not belong to this model or is missing")
-            for name, tensor in expected.items():
-                shape = tuple(weights.get_slice(name).get_shape())
-                if shape != tuple(tensor.shape):
-                    wanted = tuple(tensor.shape)
-                    raise BundleError(f"{path}: tensor {name!r} has shape {shape}, the model wants {wanted}")
-            state = {name: weights.get_tensor(name) for name in names}
-    except safetensors.SafetensorError as error:
-        raise BundleError(f"{path}: cannot be read: {error}") from None
-    for name, tensor in expected.items():
-        if state[name].dtype != tensor.dtype:
-            raise BundleError(f"{path}: tensor {name!r} is {state[name].dtype}, the model wants {tensor.dtype}")
-    model.load_state_dict(state, assign=True)
-
-
 def _features_data(pipeline: FeaturePipeline) -> dict[str, Any]:
     """What the manifest says of the features: the schema, and the inputs that the model was built for."""
     inputs = pipeline.inputs
     fields = [dataclasses.asdict(f) for f in inputs.fields]
+    fields = [{key: value for key, value in f.items() if key != "cross" or value} for f in fields]  # as old bundles
     return {"schema": schema_to_data(pipeline.schema), "inputs": {"fields": fields, "dense": list(inputs.dense)}}

@@ -12,6 +12,7 @@ from clickwise.cli.evaluate import evaluate
 from clickwise.cli.inspect import inspect
 from clickwise.cli.predict import predict
 from clickwise.cli.simulate import simulate
+from clickwise.cli.suggest_crosses import suggest_crosses
 from clickwise.cli.train import train
 from clickwise.errors import ClickwiseError
 
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _verb in (demo, simulate, train, evaluate, predict, inspect):
+for _verb in (demo, simulate, train, evaluate, predict, inspect, suggest_crosses):
     app.command()(_verb)
 
 

@@ -1,7 +1,8 @@
 """`prepare`: from raw rows to a fitted pipeline and encoded parts, in bounded memory, or straight from the cache.
 
-Three passes over the source: (a) the times, when the split is by time; (b) fit the features, on training rows only;
-(c) encode every part to a file. A row that cannot be read is left out of all three alike.
+Three passes over the source: (a) the times, when the split is by time; (b) fit the features, on training rows only,
+and when there are crosses once more, to count the combinations of fitted features; (c) encode every part to a file. A
+row that cannot be read is left out of all three alike.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from clickwise.data.split import (
     time_format,
 )
 from clickwise.errors import ClickwiseError, DataError, nearest
-from clickwise.features.pipeline import Encoded, FeaturePipeline
+from clickwise.features.pipeline import CrossesFit, Encoded, FeaturePipeline, PipelineFit
 from clickwise.features.timestamps import to_timestamps
 from clickwise.features.transform import BadCell, BadCells
 from clickwise.progress import Progress
@@ -161,11 +162,20 @@ def _choose_split(job: _Job) -> tuple[Split, list[str]]:
 
 def _fit(job: _Job, split: Split, columns: Sequence[str]) -> FeaturePipeline:
     """Pass (b): the pipeline, fitted on training rows only."""
-    fit = FeaturePipeline.fitting(job.schema, job.source.columns())
+    pipeline = _fitted(job, split, columns, "fit features", FeaturePipeline.fitting(job.schema, job.source.columns()))
+    if job.schema.crosses:
+        pipeline = _fitted(job, split, columns, "fit crosses", pipeline.crossing(job.schema))
+    return pipeline
+
+
+def _fitted(
+    job: _Job, split: Split, columns: Sequence[str], stage: str, fit: PipelineFit | CrossesFit
+) -> FeaturePipeline:
+    """What `fit` makes of the training rows, in one pass over the source."""
     rows = positives = 0
     with QuarantineFile(job.config.quarantine) as quarantine:
         sieve = Sieve(quarantine)
-        for block in sieve.blocks(job.source, columns, "fit features", job.progress):
+        for block in sieve.blocks(job.source, columns, stage, job.progress):
             _, block, roles = sieve.read(block, lambda b: _roles(b, job.schema, split))
             chosen = split.parts(roles.times, block.file_index, block.row) == TRAIN
             # a missing value teaches nothing, and blanking the other rows costs less than copying these

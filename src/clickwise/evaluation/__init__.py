@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from clickwise.evaluation.compare import attained_share, compare
+from clickwise.evaluation.cross_gains import CrossGain, ScoredRows, cross_gains
 from clickwise.evaluation.evaluate import ScoredBlock, evaluate_blocks
 from clickwise.evaluation.report import EvaluationReport
 
-__all__ = ["EvaluationReport", "ScoredBlock", "attained_share", "compare", "evaluate_blocks"]
+__all__ = [
+    "CrossGain",
+    "EvaluationReport",
+    "ScoredBlock",
+    "ScoredRows",
+    "attained_share",
+    "compare",
+    "cross_gains",
+    "evaluate_blocks",
+]

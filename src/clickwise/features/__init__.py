@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clickwise.features.bucket import Bucket
+from clickwise.features.cross import Cross
 from clickwise.features.datetime_part import DateTimePart
 from clickwise.features.hashing import Hashing
 from clickwise.features.log import LogScale
@@ -13,6 +14,7 @@ from clickwise.features.vocabulary import Vocabulary
 
 __all__ = [
     "Bucket",
+    "Cross",
     "DateTimePart",
     "Encoded",
     "FeaturePipeline",

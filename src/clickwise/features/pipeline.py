@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from clickwise.config import require
-from clickwise.errors import DataError, nearest
+from clickwise.errors import BundleError, DataError, nearest
 from clickwise.features import multivalued, stored
+from clickwise.features.cross import Cross
 from clickwise.features.side_by_side import side_by_side
 from clickwise.features.transform import BadCell, BadCells, DenseTransform, SparseTransform, Transform
 from clickwise.registry import transforms
@@ -44,23 +44,36 @@ class FeaturePipeline:
     def __init__(self, schema: Schema, fitted: Mapping[str, Transform]) -> None:
         self.schema = schema
         self.transforms = dict(fitted)
-        sparse = tuple(t.field for t in fitted.values() if isinstance(t, SparseTransform))
+        sparse = [t.field for t in fitted.values() if isinstance(t, SparseTransform)]
+        crosses = [t.field for t in fitted.values() if isinstance(t, Cross)]
         dense = tuple(name for name, t in fitted.items() if isinstance(t, DenseTransform))
-        self.inputs = InputSpec(fields=sparse, dense=dense)
+        self.inputs = InputSpec(fields=(*sparse, *crosses), dense=dense)
+        self._columns = schema.without_crosses().features
 
     @classmethod
     def fitting(cls, schema: Schema, types: Mapping[str, pa.DataType]) -> PipelineFit:
-        """Begin to fit the features of `schema` to columns of these types.
+        """Begin to fit the features of `schema` that read columns, to columns of these types.
+
+        Its crosses combine fitted features: they are fitted afterwards, in a pass of their own, by `crossing`.
 
         Raises:
-            ConfigError: the schema has no features.
+            ConfigError: the schema has no features, or crosses numbers.
             DataError: a column is missing, or has a type that its transform cannot read.
         """
         require(bool(schema.features), "features", "none", "at least one feature")
+        schema = _checked(schema).without_crosses()
         fit = PipelineFit(schema)
         needed = {name: pa.nulls(0, types[_known(schema, list(types), name)]) for name in schema.columns()}
         fit.update(pa.RecordBatch.from_pydict(needed))
         return fit
+
+    def crossing(self, schema: Schema) -> CrossesFit:
+        """Begin to fit the crosses of `schema`, whose other features are those of this pipeline.
+
+        Raises:
+            ConfigError: a cross has more combinations than there are numbers.
+        """
+        return CrossesFit(self, schema)
 
     def encode(self, data: pa.RecordBatch) -> Encoded:
         """Model inputs of the rows of `data`. Columns that no feature reads are not looked at.
@@ -70,34 +83,44 @@ class FeaturePipeline:
             DataError: a column is missing, or has a type that its transform cannot read.
         """
         parsed = _parse(self.schema, data)
-        inputs, offsets = self.inputs, iter(self.inputs.offsets())
+        found = self._values(parsed, data.num_rows)
+        inputs = self.inputs
         sparse = np.empty((data.num_rows, inputs.num_slots), np.int32)
         dense = np.empty((data.num_rows, inputs.num_dense), np.float32)
         weight = np.empty(sparse.shape, np.float32) if inputs.weighted else None
-        slots = iter(inputs.slots())
-        column = 0
-        values = side_by_side(partial(self._values, parsed), self.schema.features, data.num_rows)
-        for feature, ids in zip(self.schema.features, values, strict=True):
-            transform, cells = self.transforms[feature.name], parsed[feature.name]
-            if isinstance(transform, DenseTransform):
-                dense[:, column] = ids
-                column += 1
-            elif isinstance(transform, SparseTransform):
-                (field, at), offset = next(slots), np.int32(next(offsets))
-                sparse[:, at] = ids + offset if field.length == 1 else np.where(ids < 0, PADDING_ROW, ids + offset)
-                if weight is not None and cells.weights is not None:
-                    weight[:, at] = multivalued.slot_weights(cells.values, cells.weights, field.length)
-                elif weight is not None:
-                    weight[:, at] = ids >= 0
+        for (field, at), offset in zip(inputs.slots(), inputs.offsets(), strict=True):
+            ids = found[field.name]
+            rows = ids + np.int32(offset)
+            sparse[:, at] = rows if field.length == 1 else np.where(ids < 0, PADDING_ROW, rows)
+            if weight is not None:
+                weight[:, at] = _weights_of(parsed.get(field.name), ids)
+        for column, name in enumerate(inputs.dense):
+            dense[:, column] = found[name]
         return Encoded(sparse, dense, weight)
 
-    def _values(self, parsed: Mapping[str, _Cells], feature: Feature) -> np.ndarray:
-        """Ids [n, length] or numbers [n] of one feature."""
-        transform, values = self.transforms[feature.name], parsed[feature.name].values
+    def ids(self, data: pa.RecordBatch) -> dict[str, np.ndarray]:
+        """Ids [n, length] of each field of `data`, -1 where a slot is empty; raises as `encode` does."""
+        found = self._values(_parse(self.schema, data), data.num_rows)
+        return {field.name: found[field.name] for field in self.inputs.fields}
+
+    def _values(self, parsed: Mapping[str, _Cells], rows: int) -> dict[str, np.ndarray]:
+        """Ids [n, length] or numbers [n] of each feature; crosses after the others."""
+        found = side_by_side(lambda feature: self._read(feature, parsed[feature.name].values), self._columns, rows)
+        values = {feature.name: value for feature, value in zip(self._columns, found, strict=True)}
+        crossed = side_by_side(lambda feature: self._cross(feature, values), self.schema.crosses, rows)
+        return values | {feature.name: ids for feature, ids in zip(self.schema.crosses, crossed, strict=True)}
+
+    def _read(self, feature: Feature, values: pa.Array) -> np.ndarray:
+        transform = self.transforms[feature.name]
         if isinstance(transform, SparseTransform):
             return _ids(transform, values, feature)
         assert isinstance(transform, DenseTransform)
         return transform.numbers(values)
+
+    def _cross(self, feature: Feature, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        transform = self.transforms[feature.name]
+        assert isinstance(transform, Cross)
+        return transform.ids([values[name] for name in feature.of])
 
     def save(self, folder: Path) -> list[str]:
         """Write the pipeline as JSON and Arrow files into `folder`, made if need be; the names of the files."""
@@ -110,11 +133,17 @@ class FeaturePipeline:
         Raises:
             BundleError: a file is missing, damaged or makes no sense.
         """
-        return cls(*stored.read(folder))
+        schema, fitted = stored.read(folder)
+        for feature in schema.crosses:
+            cross, parts = fitted[feature.name], [fitted[name] for name in feature.of]
+            sizes = [part.field.num_ids for part in parts if isinstance(part, SparseTransform)]
+            if not isinstance(cross, Cross) or cross.sizes != tuple(sizes):
+                raise BundleError(f"{folder}: the cross {feature.name!r} does not belong to the features it combines")
+        return cls(schema, fitted)
 
 
 class PipelineFit:
-    """Fits all features of a schema in one pass over the rows."""
+    """Fits all features of a schema that has no crosses, in one pass over the rows."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
@@ -138,6 +167,31 @@ class PipelineFit:
         return FeaturePipeline(self._schema, dict(zip(self._fits, finished, strict=True)))
 
 
+class CrossesFit:
+    """Fits the crosses of a schema in one pass over the rows, given the pipeline of its other features."""
+
+    def __init__(self, base: FeaturePipeline, schema: Schema) -> None:
+        self._base = base
+        self._schema = schema
+        fields = {field.name: field for field in base.inputs.fields}
+        parts = {f.name: [fields[name] for name in f.of] for f in schema.crosses}
+        self._fits = {f.name: Cross.fit(f.name, f.config, parts[f.name]) for f in schema.crosses}
+
+    def update(self, data: pa.RecordBatch) -> None:
+        """Take in more rows; raises as `PipelineFit.update` does."""
+        ids = self._base.ids(data)
+
+        def count(feature: Feature) -> None:
+            self._fits[feature.name].update([ids[name] for name in feature.of])
+
+        side_by_side(count, self._schema.crosses, data.num_rows)
+
+    def finish(self) -> FeaturePipeline:
+        """The fitted pipeline, crosses included."""
+        fitted = {**self._base.transforms, **{name: fit.finish() for name, fit in self._fits.items()}}
+        return FeaturePipeline(self._schema, {f.name: fitted[f.name] for f in self._schema.features})
+
+
 class _Cells(NamedTuple):
     """A feature's column, parsed, and its column of slot weights."""
 
@@ -149,12 +203,31 @@ def _transform_of(feature: Feature) -> Any:
     return transforms.get(transforms.name_of(feature.config))
 
 
+def _checked(schema: Schema) -> Schema:
+    """`schema`, whose crosses must be of features that give ids."""
+    kinds = {f.name: _transform_of(f) for f in schema.features}
+    numbers = [name for name, kind in kinds.items() if issubclass(kind, DenseTransform)]
+    for feature in schema.crosses:
+        for name in feature.of:
+            allowed = f"features that give ids; {name!r} is a number: cut it into ids by the transform bucket"
+            require(name not in numbers, f"features.{feature.name}.of", name, allowed)
+    return schema
+
+
+def _weights_of(cells: _Cells | None, ids: np.ndarray) -> np.ndarray:
+    """Slot weights [n, length] of a field: as its cells say, else 1 where a slot is filled."""
+    if cells is None or cells.weights is None:
+        return ids >= 0
+    return multivalued.slot_weights(cells.values, cells.weights, ids.shape[1])
+
+
 def _parse(schema: Schema, data: pa.RecordBatch) -> dict[str, _Cells]:
-    """The columns of all features. One `BadCells` holds the bad cells of all columns, in order of row."""
+    """The columns of all features that read one. One `BadCells` holds the bad cells of all columns, in order of row."""
     names = data.schema.names
     raw = {name: data.column(names.index(_known(schema, names, name))) for name in schema.columns()}
     forms: dict[Hashable, Feature] = {}
-    for feature in schema.features:
+    columns = schema.without_crosses().features
+    for feature in columns:
         forms.setdefault(_form(feature), feature)
     done = side_by_side(lambda feature: _parse_or_fail(feature, raw), forms.values(), data.num_rows)
     bad: dict[tuple[int, str], BadCell] = {}
@@ -165,7 +238,7 @@ def _parse(schema: Schema, data: pa.RecordBatch) -> dict[str, _Cells]:
     if bad:
         raise BadCells([bad[key] for key in sorted(bad)])
     parsed = {form: cells for form, cells in zip(forms, done, strict=True) if not isinstance(cells, BadCells)}
-    return {feature.name: parsed[_form(feature)] for feature in schema.features}
+    return {feature.name: parsed[_form(feature)] for feature in columns}
 
 
 def _form(feature: Feature) -> Hashable:

@@ -3,7 +3,9 @@
     {"label": "click", "features": {"ad": {"transform": "vocabulary", "column": "ad_id", "min_count": 5}}}
 
 Of a feature, `transform` names a registered transform, `column` is the feature's own name when left out, and every
-other key belongs to the transform's config.
+other key belongs to the transform's config. A cross has no column:
+
+    {"transform": "cross", "of": ["user", "site"]}
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 
 from clickwise.config import build, convert, to_data
 from clickwise.errors import ConfigError, clipped
+from clickwise.features.transform import ColumnTransform
 from clickwise.registry import transforms
 from clickwise.schema import Feature, Schema, replace
 
@@ -51,7 +54,7 @@ def _under(path: str, *keys: str) -> str:
 def _feature_to_data(feature: Feature) -> dict[str, Any]:
     name = transforms.name_of(feature.config)
     settings = {key: value for key, value in to_data(feature.config).items() if value != []}
-    return {"transform": name, "column": feature.column, **settings}
+    return {"transform": name, **({} if feature.of else {"column": feature.column}), **settings}
 
 
 def _feature_from_data(name: str, table: Any, path: str) -> Feature:
@@ -60,6 +63,8 @@ def _feature_from_data(name: str, table: Any, path: str) -> Feature:
     if "transform" not in table:
         raise ConfigError(f"{path}.transform", f"is required and is missing; allowed are {', '.join(transforms)}")
     transform = transforms.get(convert(str, table["transform"], f"{path}.transform"), f"{path}.transform")
-    column = convert(str, table.get("column", name), f"{path}.column")
-    settings = {key: value for key, value in table.items() if key not in ("transform", "column")}
+    settings = {key: value for key, value in table.items() if key != "transform"}
+    column = ""
+    if issubclass(transform, ColumnTransform):
+        column = convert(str, settings.pop("column", name), f"{path}.column")
     return Feature(name=name, column=column, config=build(transform.Config, settings, path))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +17,25 @@ MAX_DISTINCT = 20_000_000
 _PENDING_ROWS = 1 << 18
 
 
+class Counter(Protocol):
+    """Counts tokens without a bound."""
+
+    def __len__(self) -> int:
+        """Distinct tokens."""
+
+    def add(self, tokens: Any, error: int) -> int:
+        """Count a chunk; its new tokens get this error. How many distinct tokens it adds at most."""
+
+    def counts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Count and error of each token."""
+
+    def tokens(self) -> pa.Array | pa.ChunkedArray:
+        """The tokens, in the order of `counts`."""
+
+    def drop(self, floor: int) -> None:
+        """Forget the tokens whose count and error together are at most `floor`."""
+
+
 class TokenCounts:
     """Counts tokens: exact up to `max_distinct` distinct ones, above it by the rule of Lossy Counting.
 
@@ -23,18 +44,25 @@ class TokenCounts:
     of every token lies between its count and its count + error, and a token that is not there was seen at most `floor`
     times. Unlike the paper, buckets end when memory is full, not after a fixed number of rows.
 
+    Args:
+        max_distinct: how many distinct tokens are counted exactly.
+        counter: what does the counting; None counts text.
+
     Reference: Manku and Motwani 2002, "Approximate Frequency Counts over Data Streams", section 4.2.
     """
 
-    def __init__(self, max_distinct: int = MAX_DISTINCT) -> None:
+    def __init__(self, max_distinct: int = MAX_DISTINCT, counter: Counter | None = None) -> None:
         self.floor = 0
         self._max_distinct = max_distinct
-        self._counter: columns.Counter | _ArrowCounter = columns.Counter() if columns.compiled() else _ArrowCounter()
+        self._counter = _text_counter() if counter is None else counter
         self._settled = 0  # tokens at the last look at the bound, and tokens of the chunks since
         self._pending = 0
 
-    def add(self, tokens: pa.Array) -> None:
-        """Count one more chunk of tokens, in a form of `to_cells`. Null and empty are no tokens."""
+    def add(self, tokens: Any) -> None:
+        """Count one more chunk of tokens, as the counter takes them: in a form of `to_cells`, unless told otherwise.
+
+        Null and empty are no tokens.
+        """
         self._pending += self._counter.add(tokens, self.floor)
         if self._pending > max(_PENDING_ROWS, self._settled // 2):
             self._settle()
@@ -59,6 +87,10 @@ class TokenCounts:
         self.floor = int(np.partition(most, len(most) - keep - 1)[len(most) - keep - 1])
         self._counter.drop(self.floor)
         self._settled = len(self._counter)
+
+
+def _text_counter() -> Counter:
+    return columns.Counter() if columns.compiled() else _ArrowCounter()
 
 
 class _ArrowCounter:

@@ -1,4 +1,4 @@
-"""The two kinds of feature transform, and what each must do. A transform is one file, one class, one `Config`."""
+"""The kinds of feature transform, and what each must do. A transform is one file, one class, one `Config`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ class Fit(ABC):
 
     @abstractmethod
     def update(self, parsed: pa.Array) -> None:
-        """Take in one more chunk [n] of the column, as `Transform.parse` gives it. A missing value teaches nothing."""
+        """Take in one more chunk [n] of the column, as `ColumnTransform.parse` gives it.
+
+        A missing value teaches nothing.
+        """
 
     @abstractmethod
-    def finish(self) -> Transform:
+    def finish(self) -> ColumnTransform:
         """The fitted transform."""
 
 
@@ -37,10 +40,28 @@ class Transform(ABC):
     """A fitted feature transform: the same object at training and at serving. Never changes its input.
 
     `name` is the feature's name. A class is registered with `@register_transform("...")`, has a nested frozen `Config`,
-    and is one of `SparseTransform` (ids of a field) or `DenseTransform` (one number).
+    and is one of `SparseTransform` (a column to ids of a field), `DenseTransform` (a column to one number) or `Cross`
+    (ids of other features to ids of a field).
     """
 
     Config: ClassVar[type]
+
+    @abstractmethod
+    def state(self) -> State:
+        """What was fitted, as data: `from_state(name, config, state())` is an equal transform."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, name: str, config: Any, state: State) -> Transform:
+        """The transform that `state` describes.
+
+        Raises:
+            BundleError: the state does not make sense.
+        """
+
+
+class ColumnTransform(Transform):
+    """A transform that reads a raw column."""
 
     @classmethod
     @abstractmethod
@@ -63,21 +84,8 @@ class Transform(ABC):
     def fit(cls, name: str, config: Any) -> Fit:
         """Begin to fit."""
 
-    @abstractmethod
-    def state(self) -> State:
-        """What was fitted, as data: `from_state(name, config, state())` is an equal transform."""
 
-    @classmethod
-    @abstractmethod
-    def from_state(cls, name: str, config: Any, state: State) -> Transform:
-        """The transform that `state` describes.
-
-        Raises:
-            BundleError: the state does not make sense.
-        """
-
-
-class SparseTransform(Transform):
+class SparseTransform(ColumnTransform):
     """A transform whose output is ids of one field."""
 
     @property
@@ -90,7 +98,7 @@ class SparseTransform(Transform):
         """[n, field.length] int32 ids in [0, field.num_ids); -1 where a slot of a multi-valued field is empty."""
 
 
-class DenseTransform(Transform):
+class DenseTransform(ColumnTransform):
     """A transform whose output is one finite number."""
 
     @abstractmethod

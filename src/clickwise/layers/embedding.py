@@ -1,4 +1,4 @@
-"""Embeddings of all fields, pooled: ids in, one vector a field out."""
+"""Embeddings of fields, pooled: ids in, one vector a field out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clickwise.schema import InputSpec
 
 
 class Embedding(nn.Module):
-    """Vectors [B, F, D] of all fields, from one shared table of rows.
+    """Vectors [B, F, D] of all fields but crosses, from one shared table of rows.
 
     A field with pooling "sum" gives the sum over its slots of (slot weight) * (row); "mean" divides that by the number
     of slots that are not padding (an empty field gives zeros); "none" gives one vector a slot.
@@ -22,7 +22,7 @@ class Embedding(nn.Module):
         dim: D.
         init_std: standard deviation of the initial rows.
         dropout: share of the vectors' elements set to zero in training, the others scaled up, in [0, 1).
-        total: give the sum of all vectors instead, [B, 1, D].
+        total: give the sum of all vectors instead, crosses included, [B, 1, D].
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Embedding(nn.Module):
     ) -> None:
         super().__init__()
         self.dropout = dropout
+        inputs = inputs if total else inputs.base
         self.pooling = Pooling.of(inputs, total)
         self.table = EmbeddingTable(inputs.num_rows, dim, init_std)
 

@@ -49,12 +49,13 @@ class EmbeddingTable(nn.Module):
             IndexError: an id is not below V.
         """
         how = pooling or Pooling.none(batch.sparse.shape[1])
+        sparse = batch.first_slots(how.num_slots)
         coefficients = how.coefficients(batch, self.weight.dtype)
         fast = compiled(Tier.EMBEDDINGS, self.weight)
         if not (self.training and torch.is_grad_enabled()):
             if fast:
-                return embeddings.pool(self.weight, batch.sparse, how.starts, coefficients)
-            return how.pool(F.embedding(batch.sparse, self.weight), coefficients)
+                return embeddings.pool(self.weight, sparse, how.starts, coefficients)
+            return how.pool(F.embedding(sparse, self.weight), coefficients)
         distinct = batch.distinct_of(how.groups)
         gather = embeddings.gather if fast else _gather
         compact = gather(self.weight, distinct.rows).requires_grad_()

@@ -13,8 +13,8 @@ from clickwise.schema import InputSpec
 class Linear(nn.Module):
     """b + sum_f w_f + <w_dense, dense> -> [B].
 
-    The weights of ids are independent scalars in a table of their own, pooled over the slots of a field as its
-    embeddings are. Everything starts at zero.
+    The fields f are all of them, crosses included. The weights of ids are independent scalars in a table of their own,
+    pooled over the slots of a field as its embeddings are. Everything starts at zero.
 
     Args:
         inputs: fields and dense features.

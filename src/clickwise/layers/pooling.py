@@ -16,6 +16,8 @@ from clickwise.schema import PADDING_ROW, InputSpec
 class Pooling:
     """Vector f of a batch is the sum over its slots s, a run of them, of coefficient[b, s] * row of (b, s).
 
+    It takes the first slots of a batch, up to the end of the last group: all of them, or those that are no crosses.
+
     Args:
         groups: [G + 1] where the slots of each field begin, and their end.
         vectors: [F + 1] the same for the slots of each vector.
@@ -45,6 +47,11 @@ class Pooling:
         return cls(groups, (0, groups[-1]) if total else tuple(vectors), tuple(means), inputs.weighted)
 
     @property
+    def num_slots(self) -> int:
+        """S: slots it takes."""
+        return self.groups[-1]
+
+    @property
     def num_vectors(self) -> int:
         """F: vectors a row gives."""
         return len(self.vectors) - 1
@@ -61,12 +68,13 @@ class Pooling:
 
     def coefficients(self, batch: Batch, dtype: torch.dtype = torch.float32) -> Tensor | None:
         """Coefficients [B, S]; None where all are 1."""
-        weights = batch.slot_weight if self.weighted else None
+        sparse = batch.first_slots(self.num_slots)
+        weights = batch.slot_weight[:, : self.num_slots] if self.weighted and batch.slot_weight is not None else None
         if not self.means:
             return None if weights is None else weights.to(dtype)
-        found = torch.ones(batch.sparse.shape, dtype=dtype) if weights is None else weights.to(dtype, copy=True)
+        found = torch.ones(sparse.shape, dtype=dtype) if weights is None else weights.to(dtype, copy=True)
         for first, last in self.means:
-            filled = (batch.sparse[:, first:last] != PADDING_ROW).sum(1, keepdim=True).clamp(min=1)
+            filled = (sparse[:, first:last] != PADDING_ROW).sum(1, keepdim=True).clamp(min=1)
             found[:, first:last] /= filled
         return found
 

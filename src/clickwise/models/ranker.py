@@ -44,6 +44,16 @@ class Ranker(nn.Module, ABC):
         found = ((name, module) for name, module in self.named_modules() if isinstance(module, EmbeddingTable))
         return {f"{name}.weight": table for name, table in found}
 
+    def first_order_tables(self) -> dict[str, EmbeddingTable]:
+        """Those of the tables that have one weight a row."""
+        return {name: table for name, table in self.tables().items() if table.weight.shape[1] == 1}
+
+    def slot_starts(self) -> tuple[int, ...]:
+        """The groups of `Batch.distinct_of` that a step needs: no crosses where no table has rows for them."""
+        base = self.inputs.base
+        crossed = any(len(table.weight) > base.num_rows for table in self.tables().values())
+        return (self.inputs if crossed else base).slot_starts()
+
 
 def build_model(config: Any, inputs: InputSpec, seed: int, base_rate: float | None = None) -> Ranker:
     """The model whose `Config` this is. Same seed, same initial weights; torch's global state is left as it was.

@@ -18,10 +18,10 @@ from clickwise.schema import InputSpec
 class WideDeep(Ranker):
     """logit = wide + deep, wide = b + sum_f w_f + <w_dense, dense>, deep = MLP([v_1 .. v_F, dense]); trained jointly.
 
-    The wide part is the first-order weights of all fields. The paper's wide part is chosen cross-product features
-    trained with FTRL; this one has neither, so that it memorises single values and no pairs of them.
+    The wide part is the first-order weights of all fields f, declared crosses (transform `cross`) included: it
+    memorises single values, and the combinations of values that were declared. The deep part sees no crosses.
 
-    Reference: Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems", Eq. 3.
+    Reference: Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems", Eqs. 1 and 3.
     """
 
     @dataclass(frozen=True, kw_only=True, slots=True)

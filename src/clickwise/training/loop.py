@@ -168,7 +168,7 @@ class _Run:
         p, c = self.position, self.config
         self.model.train()
         rows = self.train.batches(self.batch_size, epoch_seed(c.seed, p.epoch), p.batch)
-        with prefetch(rows, distinct=self.model.inputs.slot_starts()) as batches:
+        with prefetch(rows, distinct=self.model.slot_starts()) as batches:
             self._start_stage()
             if self._validation_due() and not self._validate():
                 return False
@@ -193,7 +193,7 @@ class _Run:
         p, c = self.position, self.config
         assert batch.label is not None
         if self.optimizer.decays_tables:
-            self.optimizer.catch_up(batch.distinct_of(self.model.inputs.slot_starts()).rows)
+            self.optimizer.catch_up(batch.distinct_of(self.model.slot_starts()).rows)
         with using(self.precision):
             logit = self.model(batch) - self.sampling_shift if self.sampling_shift else self.model(batch)
             loss = binary_cross_entropy(logit, batch.label, batch.weight, smoothing=c.label_smoothing)

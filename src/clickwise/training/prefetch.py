@@ -16,7 +16,7 @@ def prefetch(batches: Iterator[Batch], *, distinct: tuple[int, ...] | None) -> c
 
     Args:
         batches: the source. An exception in it is raised where the batches are used.
-        distinct: find the distinct rows of these groups of slots (`InputSpec.slot_starts()`) ahead of time too, as
+        distinct: find the distinct rows of these groups of slots (`Ranker.slot_starts()`) ahead of time too, as
             training needs them; None is for scoring.
     """
 

@@ -122,6 +122,39 @@ def test_coarse_times_warn(tmp_path, config):
     assert len(prepared.valid) == 250
 
 
+def test_crosses_are_counted_on_training_rows_only_and_encoded_everywhere(tmp_path, config):
+    columns = columns_of(2000) | {"price": [*["cheap"] * 9, "dear"] * 200}
+    columns["ad"] = [ad[:3] if p == "cheap" else "ad9" for ad, p in zip(columns["ad"], columns["price"], strict=True)]
+    bad = write_csv(tmp_path / "log.csv", columns | {"size": ["", "no", *["1"] * 1998]})
+    config = DataConfig(cache_dir=config.cache_dir, max_bad_fraction=0.1)
+    cross = {"transform": "cross", "of": ["ad", "shop"], "min_count": 1}
+    shop = {"transform": "vocabulary", "column": "price"}
+    schema = schema_from_data(
+        {
+            "label": "click",
+            "features": {
+                "cross": cross,
+                "ad": {"transform": "vocabulary"},
+                "shop": shop,
+                "size": {"transform": "standard"},
+            },
+        }
+    )
+    prepared = run(bad, schema, config)
+    trains = HashSplit(0.1, 0.0, 0, "").parts(None, 0, np.arange(1, 2001)) == 0
+    trains[1] = False
+    seen = {pair for pair, t in zip(zip(columns["ad"], columns["price"], strict=True), trains, strict=True) if t}
+    transform = prepared.pipeline.transforms["cross"]
+    assert transform.field.num_ids == 2 + len(seen)
+    assert prepared.summary.quarantined == 1
+    rows = np.concatenate([rows_in(prepared.train), rows_in(prepared.valid)])
+    assert len(rows) == 1999
+    first = prepared.pipeline.inputs.offsets()[2]
+    assert len(np.unique(rows, axis=0)) == len(np.unique(rows[:, 2])) and rows[:, 2].min() > first  # a row a pair
+    kept = len(rows_in(prepared.train))
+    assert set(rows[:kept, 2].tolist()) == set(range(first + 2, first + 2 + len(seen)))
+
+
 def test_a_valid_source_overrides_the_split(tmp_path, log, config):
     path = write_csv(tmp_path / "valid.csv", columns_of(100, seed=5))
     prepared = run(log, schema_of(time="t"), config, valid=open_source(path, config))

@@ -36,6 +36,7 @@ from clickwise.features.inference.roles import (
     check_declared,
     choose_time,
     find_label,
+    is_cross,
     is_signed,
     sample_labels,
 )
@@ -61,7 +62,8 @@ def infer_schema(
     """A schema for data that begins like `sample`.
 
     Declared features are the whole list, and inference fills in only the roles. With `infer = true` beside them they
-    come on top: a column that a declared feature reads gets no other, every other column is inferred. What is
+    come on top: a column that a declared feature reads gets no other, every other column is inferred. Crosses alone
+    always come on top, for they read no column. What is
     declared goes before what a hint says, and that before what the sample says. `exclude` names columns to leave out;
     `time = ""` says that there is no time.
 
@@ -96,7 +98,7 @@ class _Inference:
         answers = {self.said.get(role) for role in ("label", "weight", "truth")}
         self.exclude = {*hints.get("exclude", ()), *declared.get("exclude", ())}
         self.declared = dict(declared.get("features") or {})
-        self.whole = bool(self.declared) and declared.get("infer") is not True
+        self.whole = any(not is_cross(entry) for entry in self.declared.values()) and declared.get("infer") is not True
         taken = {*_columns(self.declared), *answers, *(declared.get("exclude") or ())}
         pairs = {} if self.whole else weighted_ids(sample, self.min_count)
         self.exclude |= value_columns(pairs) - answers
@@ -112,6 +114,7 @@ class _Inference:
     def run(self) -> InferredSchema:
         """Decide each column, then the time."""
         explicit = {**self.hinted, **self.declared}
+        explicit = {k: v for k, v in explicit.items() if not is_cross(v)}  # crosses may be of features yet to come
         start = {k: v for k, v in self.said.items() if k != "time"}
         checked = schema_from_data({**start, "features": explicit}, "schema")  # mistakes in it come first
         labels = sample_labels(self.sample.column(checked.label), checked)
@@ -260,7 +263,7 @@ def _columns(features: Mapping[str, Any]) -> dict[str, list[str]]:
     """The columns that features read, with what reads them."""
     read: dict[str, list[str]] = {}
     for name, entry in features.items():
-        if isinstance(entry, Mapping):
+        if isinstance(entry, Mapping) and not is_cross(entry):
             for column in (entry.get("column", name), entry.get("weights")):
                 if column:
                     read.setdefault(column, []).append(_shown(entry))

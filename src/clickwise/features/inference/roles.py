@@ -62,8 +62,13 @@ def check_declared(declared: Mapping[str, Any], columns: Sequence[str]) -> None:
     if not isinstance(features, Mapping):
         raise ConfigError("schema.features", f"got {clipped(features)}, allowed is a table of features")
     for name, entry in features.items():
-        if isinstance(entry, Mapping) and isinstance(entry.get("column", name), str):
+        if isinstance(entry, Mapping) and not is_cross(entry) and isinstance(entry.get("column", name), str):
             check_column(f"schema.features.{name}.column", entry.get("column", name), columns)
+
+
+def is_cross(entry: Any) -> bool:
+    """Whether this is the table of a cross, which reads other features and no column."""
+    return isinstance(entry, Mapping) and entry.get("transform") == "cross"
 
 
 def check_column(key: str, column: Any, columns: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from clickwise.errors import ConfigError
-from clickwise.features import Bucket, DateTimePart, Vocabulary
+from clickwise.features import Bucket, Cross, DateTimePart, Vocabulary
 from clickwise.features.inference.infer import infer_schema
 
 SHARED = Path(__file__).resolve().parents[5] / "shared" / "data"
@@ -299,3 +299,21 @@ def test_adult_without_names():
     inferred = infer_schema(table, label="f14", declared={"positive": [">50K"]})
     amounts = [f.name for f in inferred.schema.features if isinstance(f.config, Bucket.Config)]
     assert amounts == ["f0", "f2", "f10", "f11", "f12"]
+
+
+def test_crosses_alone_come_on_top_of_what_is_inferred():
+    cross = {"transform": "cross", "of": ["ad", "user_id"]}
+    columns = log(user_id=RNG.integers(0, 500, ROWS))
+    inferred = infer_schema(columns, declared={"features": {"ad_x_user": cross}})
+    assert features(inferred) == {
+        "ad": Vocabulary.Config(),
+        "user_id": Vocabulary.Config(),
+        "ad_x_user": Cross.Config(of=("ad", "user_id")),
+    }
+    assert decisions(inferred) == decisions(infer_schema(columns))
+    listed = infer_schema(columns, declared={"features": {"ad": {"transform": "vocabulary", "min_count": 3}}})
+    assert list(features(listed)) == ["ad"]
+    with pytest.raises(ConfigError, match=r"features.ad_x_user.of: got 'user_id'.*no cross: ad"):
+        infer_schema(
+            columns, declared={"features": {"ad": {"transform": "vocabulary", "min_count": 3}, "ad_x_user": cross}}
+        )
