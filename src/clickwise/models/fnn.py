@@ -72,14 +72,9 @@ class FNN(Ranker):
         Raises:
             ConfigError: it is no FM, or one of other inputs or another embedding_dim.
         """
-        if (
-            not isinstance(other, FM)
-            or other.inputs != self.inputs
-            or other.config.embedding_dim != self.config.embedding_dim
-        ):
-            got = f"a {type(other).__name__} with {other.config} and {other.inputs}"
-            raise ConfigError(
-                "model", f"FNN cannot start from {got}; allowed is an FM of its own inputs and embedding_dim"
-            )
+        dim = self.config.embedding_dim
+        if not isinstance(other, FM) or other.inputs != self.inputs or other.config.embedding_dim != dim:
+            got, allowed = f"{type(other).__name__} {other.config}", f"an FM of the same inputs and embedding_dim {dim}"
+            raise ConfigError("model", f"FNN cannot start from {got}; allowed is {allowed}")
         self.w0.copy_(other.linear.bias)
         self.embedding.table.weight.copy_(torch.cat([other.linear.ids.table.weight, other.embedding.table.weight], 1))
