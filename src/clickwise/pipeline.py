@@ -47,10 +47,11 @@ from clickwise.metrics.logistic import LogisticSums
 from clickwise.models import LR, Ranker, build_model
 from clickwise.progress import Progress
 from clickwise.progress_bar import default_progress
+from clickwise.registry import models
 from clickwise.run_config import RunConfig, run_config
 from clickwise.schema import Schema
 from clickwise.summaries import BundleSummary, CrossesSummary, PredictionSummary, TrainingSummary
-from clickwise.training import TrainingResult, train_model
+from clickwise.training import TrainingConfig, TrainingResult, train_model
 
 _VALIDATION_BATCH = 16_384
 _MOST_ROWS = 1_000_000
@@ -116,8 +117,10 @@ def train(
     if prepared.valid is None:
         progress.warn("no validation rows: the last weights are kept and nothing is measured")
     counts = prepared.summary.parts["train"]
-    ranker = build_model(run.model, prepared.pipeline.inputs, run.training.seed, counts.positives / counts.rows)
+    base_rate = counts.positives / counts.rows
+    ranker = build_model(run.model, prepared.pipeline.inputs, run.training.seed, base_rate)
     checkpoint = _checkpoint_folder(run, resolved, (source, valid_source))
+    _pretrain(ranker, prepared, run.training, base_rate, checkpoint, progress)
     result = train_model(ranker, prepared.train, prepared.valid, run.training, progress, checkpoint=checkpoint)
     bundle = Bundle(prepared.pipeline, ranker, _provenance(source, run, prepared, ranker, result))
     if out is not None:
@@ -315,6 +318,33 @@ def _resolve_schema(source: Source, run: RunConfig, progress: Progress) -> Schem
     for warning in inferred.warnings:
         progress.warn(warning)
     return inferred.schema
+
+
+def _pretrain(
+    ranker: Ranker,
+    prepared: Prepared,
+    config: TrainingConfig,
+    base_rate: float,
+    checkpoint: Path | None,
+    progress: Progress,
+) -> None:
+    """Train the model that `ranker` starts from, if there is one, as `ranker` will be but for the epochs.
+
+    Its checkpoint stays until that of `ranker` goes, so that a run which goes on does not train it again.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the same call goes on from there.
+    """
+    wanted = ranker.pretraining()
+    if wanted is None:
+        return
+    progress.note(f"pre-training {models.name_of(wanted.config)}, epochs: {wanted.epochs}")
+    first = build_model(wanted.config, ranker.inputs, config.seed, base_rate)
+    config = replace(config, epochs=wanted.epochs)
+    folder = None if checkpoint is None else checkpoint / "pretraining"
+    if train_model(first, prepared.train, prepared.valid, config, progress, checkpoint=folder).interrupted:
+        raise KeyboardInterrupt
+    ranker.start_from(first)
 
 
 def _checkpoint_folder(run: RunConfig, schema: Schema, sources: Sequence[Source | None]) -> Path | None:

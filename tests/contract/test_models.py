@@ -20,11 +20,15 @@ from clickwise.registry import models
 from clickwise.schema import PADDING_ROW
 from model_inputs import SPECS, make_batch, take
 
-SMALL = {"embedding_dim": 4, "hidden_dims": [8, 6], "num_cross_layers": 2}
+SMALL = {"embedding_dim": 4, "hidden_dims": [16, 12], "num_cross_layers": 2, "cin_layer_dims": [5, 4, 3]}
 VARIANTS = {
     "dcn_v2": [{"structure": "parallel"}, {"rank": 2}],
     "deepfm": [{"dropout": 0.2, "batch_norm": True}],
     "dnn": [{"embedding_dropout": 0.3}],
+    "fnn": [{"embedding_dropout": 0.3}],
+    "nfm": [{"embedding_dropout": 0.3, "batch_norm": True}],
+    "pnn": [{"products": "outer"}, {"products": "both", "embedding_dropout": 0.3}],
+    "xdeepfm": [{"cin_layer_dims": [3]}, {"embedding_dropout": 0.3, "dropout": 0.2}],
 }
 NO_DROPOUT = {"dropout": 0.0, "embedding_dropout": 0.0}
 CASES = [(name, {}) for name in models] + [(name, more) for name in VARIANTS for more in VARIANTS[name]]
@@ -216,6 +220,9 @@ def test_config_errors_name_the_key(name):
         "num_cross_layers": 0,
         "rank": 0,
         "structure": "round",
+        "products": "round",
+        "cin_layer_dims": (3, 0),
+        "pretraining_epochs": -1,
     }
     for field in dataclasses.fields(config_class):
         if field.name in bad:

@@ -9,6 +9,14 @@ from clickwise.native.interactions import FMPairs
 from clickwise.native.tensors import compiled
 
 
+def bi_interaction(vectors: Tensor) -> Tensor:
+    """sum_{f<g} v_f * v_g = 1/2 [(sum_f v_f)^2 - sum_f v_f^2], element by element: [B, F, D] -> [B, D].
+
+    Reference: He and Chua 2017, "Neural Factorization Machines", Eqs. 3 and 4.
+    """
+    return 0.5 * (vectors.sum(1).square() - vectors.square().sum(1))
+
+
 class FMInteraction(nn.Module):
     """sum_{f<g} <v_f, v_g> = 1/2 sum_d [(sum_f v_fd)^2 - sum_f v_fd^2]: [B, F, D] -> [B], in O(F D).
 
@@ -18,6 +26,4 @@ class FMInteraction(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         if compiled(Tier.EMBEDDINGS, vectors):
             return FMPairs.apply(vectors)
-        square_of_sum = vectors.sum(1).square()  # [B, D]
-        sum_of_squares = vectors.square().sum(1)  # [B, D]
-        return 0.5 * (square_of_sum - sum_of_squares).sum(1)
+        return bi_interaction(vectors).sum(1)

@@ -4,9 +4,30 @@ from clickwise.models.dcn import DCN
 from clickwise.models.dcn_v2 import DCNv2
 from clickwise.models.deepfm import DeepFM
 from clickwise.models.dnn import DNN
+from clickwise.models.ffm import FFM
 from clickwise.models.fm import FM
+from clickwise.models.fnn import FNN
 from clickwise.models.lr import LR
-from clickwise.models.ranker import Ranker, build_model
+from clickwise.models.nfm import NFM
+from clickwise.models.pnn import PNN
+from clickwise.models.ranker import Pretraining, Ranker, build_model
 from clickwise.models.wide_deep import WideDeep
+from clickwise.models.xdeepfm import XDeepFM
 
-__all__ = ["DCN", "DNN", "FM", "LR", "DCNv2", "DeepFM", "Ranker", "WideDeep", "build_model"]
+__all__ = [
+    "DCN",
+    "DNN",
+    "FFM",
+    "FM",
+    "FNN",
+    "LR",
+    "NFM",
+    "PNN",
+    "DCNv2",
+    "DeepFM",
+    "Pretraining",
+    "Ranker",
+    "WideDeep",
+    "XDeepFM",
+    "build_model",
+]

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from clickwise.batch import Batch
+from clickwise.errors import ConfigError
 from clickwise.layers import EmbeddingTable
 from clickwise.registry import models
 from clickwise.schema import InputSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Pretraining:
+    """What is trained before a model, on the same rows: the `Config` of another model, for so many epochs."""
+
+    config: Any
+    epochs: int
 
 
 class Ranker(nn.Module, ABC):
@@ -38,6 +48,18 @@ class Ranker(nn.Module, ABC):
     def output_bias(self) -> nn.Parameter | None:
         """The bias that is added last, of one element, so that training can start from the base rate; None: none."""
         return None
+
+    def pretraining(self) -> Pretraining | None:
+        """The model that is trained first, for `start_from`; None: none."""
+        return None
+
+    def start_from(self, other: Ranker) -> None:
+        """Take initial weights from the trained model that `pretraining` asked for.
+
+        Raises:
+            ConfigError: it is not such a model.
+        """
+        raise ConfigError("model", f"{type(self).__name__} starts from no other model, got a {type(other).__name__}")
 
     def tables(self) -> dict[str, EmbeddingTable]:
         """The embedding tables by the names of their weights in `state_dict`."""
