@@ -328,7 +328,7 @@ def _pretrain(
     checkpoint: Path | None,
     progress: Progress,
 ) -> None:
-    """Train the model that `ranker` starts from, if there is one, as `ranker` will be but for the epochs.
+    """Train the model that `ranker` starts from, if there is one, as `ranker` will be but for epochs and groups.
 
     Its checkpoint stays until that of `ranker` goes, so that a run which goes on does not train it again.
 
@@ -340,7 +340,7 @@ def _pretrain(
         return
     progress.note(f"pre-training {models.name_of(wanted.config)}, epochs: {wanted.epochs}")
     first = build_model(wanted.config, ranker.inputs, config.seed, base_rate)
-    config = replace(config, epochs=wanted.epochs)
+    config = replace(config, epochs=wanted.epochs, groups=())
     folder = None if checkpoint is None else checkpoint / "pretraining"
     if train_model(first, prepared.train, prepared.valid, config, progress, checkpoint=folder).interrupted:
         raise KeyboardInterrupt

@@ -60,7 +60,7 @@ def ffm(weights, spec, *row):
     logit = linear(weights, "linear", spec, *row)
     if spec.num_vectors < 2:
         return logit
-    v = vectors_of(weights["embedding.table.weight"], spec, row[0], row[2])
+    v = vectors_of(weights["embedding.table.weight"], spec.base, row[0], row[2])
     for f in range(len(v)):
         for g in range(f + 1, len(v)):
             for d in range(D):

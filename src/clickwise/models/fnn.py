@@ -77,4 +77,6 @@ class FNN(Ranker):
             got, allowed = f"{type(other).__name__} {other.config}", f"an FM of the same inputs and embedding_dim {dim}"
             raise ConfigError("model", f"FNN cannot start from {got}; allowed is {allowed}")
         self.w0.copy_(other.linear.bias)
-        self.embedding.table.weight.copy_(torch.cat([other.linear.ids.table.weight, other.embedding.table.weight], 1))
+        v = other.embedding.table.weight
+        w = other.linear.ids.table.weight[: len(v)]  # crosses come last and have no vectors
+        self.embedding.table.weight.copy_(torch.cat([w, v], 1))
