@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 
-import clickwise.models  # noqa: F401  registers them
+import clickwise.models  # registers them
 from clickwise.cli import app, main
 from clickwise.registry import models
 
