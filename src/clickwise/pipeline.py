@@ -87,6 +87,8 @@ def train(
 ) -> Bundle:
     """Train a model on raw click logs: infer what the columns mean, fit features, encode, train, measure, save.
 
+    A model that starts from another trained one (FNN from FM) has that one trained first, on the same rows.
+
     Args:
         data: a path, pattern or folder, `"duckdb:SELECT ..."`, any frame that speaks the Arrow C stream interface, a
             list of dicts or a dict of columns.

@@ -77,6 +77,6 @@ class FNN(Ranker):
             got, allowed = f"{type(other).__name__} {other.config}", f"an FM of the same inputs and embedding_dim {dim}"
             raise ConfigError("model", f"FNN cannot start from {got}; allowed is {allowed}")
         self.w0.copy_(other.linear.bias)
-        v = other.embedding.table.weight
-        w = other.linear.ids.table.weight[: len(v)]  # crosses come last and have no vectors
-        self.embedding.table.weight.copy_(torch.cat([w, v], 1))
+        table = self.embedding.table.weight  # in place: no second table
+        table[:, :1] = other.linear.ids.table.weight[: len(table)]  # crosses come last and have no vectors
+        table[:, 1:] = other.embedding.table.weight

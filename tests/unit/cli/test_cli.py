@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,8 +16,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+import typer
 
-from clickwise.cli import main
+import clickwise.models  # registers them
+from clickwise.cli import app, main
+from clickwise.registry import models
 
 SMALL = ["--set", "model.hidden_dims=[8]", "--set", "training.epochs=1", "--set", "training.batch_size=512"]
 
@@ -245,3 +249,9 @@ def test_ctrl_c_ends_cleanly_and_the_same_call_goes_on(small_log: Path, tmp_path
     ]
     going_on.communicate(timeout=60)
     assert any(line.startswith("going on from") for line in seen)
+
+
+def test_help_names_every_model() -> None:
+    command = typer.main.get_command(app).commands["train"]  # type: ignore[attr-defined]
+    (help_text,) = [option.help for option in command.params if option.name == "model"]
+    assert set(re.findall(r"\w+", help_text)) == {*models, "default"}
