@@ -62,9 +62,9 @@ PUBLIC = [
 
 FLAGS = {
     "demo": {"--rows", "--out"},
-    "evaluate": {"--format", "--set", "--json"},
+    "evaluate": {"--model", "--format", "--set", "--json"},
     "inspect": {"--json"},
-    "predict": {"--out", "--format", "--set", "--json"},
+    "predict": {"--out", "--model", "--format", "--set", "--json"},
     "simulate": {"--rows", "--seed", "--day"},
     "train": {"--label", "--model", "--out", "--valid", "--config", "--format", "--set", "--json"},
 }

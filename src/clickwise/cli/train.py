@@ -14,7 +14,9 @@ from clickwise.progress_bar import ProgressBar
 def train(
     data: DataArgument,
     label: Annotated[str | None, typer.Option(help="Column that says click or no click.")] = None,
-    model: Annotated[str | None, typer.Option(help="lr, fm, dnn, wide_deep, deepfm (default), dcn, dcn_v2.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="lr, fm, dnn, wide_deep, deepfm (default), dcn, dcn_v2, or FILE:CLASS.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")] = Path("runs/latest"),
     valid: Annotated[str | None, typer.Option(help="Validation data; else the last tenth, by time if known.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file: [data] [schema] [model] [training].")] = None,
