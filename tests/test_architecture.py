@@ -18,7 +18,7 @@ SOURCE = Path(clickwise.__file__).parent
 FLOORS = [  # from the top; rooms on one floor do not import each other
     ["__main__"],
     ["cli"],
-    ["estimator"],
+    ["estimator", "tuning"],  # they compose what `pipeline` has, as the command line does
     ["pipeline"],
     ["summaries", "run_config"],
     ["training", "evaluation", "serving"],
@@ -66,6 +66,7 @@ FLAGS = {
     "inspect": {"--json"},
     "predict": {"--out", "--model", "--format", "--set", "--json"},
     "simulate": {"--rows", "--seed", "--day"},
+    "tune": {"--label", "--model", "--trials", "--out", "--valid", "--seed", "--format", "--set", "--json"},
     "train": {"--label", "--model", "--out", "--valid", "--config", "--format", "--set", "--json"},
 }
 

@@ -104,7 +104,7 @@ def train(
     if out is not None:
         bundles.check_out(out)
     source = open_source(data, run.data, progress)
-    resolved = _resolve_schema(source, run, progress)
+    resolved = resolve_schema(source, run, progress)
     valid_source = None if valid is None else open_source(valid, run.data, progress)
     reading = run.data
     if out is not None and reading.quarantine is None:
@@ -266,7 +266,7 @@ def first_rows(data: Any, count: int) -> list[dict[str, Any]]:
         return list(islice((row for block in stream for row in block.data.to_pylist()), count))
 
 
-def _resolve_schema(source: Source, run: RunConfig, progress: Progress) -> Schema:
+def resolve_schema(source: Source, run: RunConfig, progress: Progress) -> Schema:
     """The declared schema, completed by inference from the first rows."""
     blocks, rows = [], 0
     unreadable = QuarantineFile(None)

@@ -13,6 +13,7 @@ from clickwise.cli.inspect import inspect
 from clickwise.cli.predict import predict
 from clickwise.cli.simulate import simulate
 from clickwise.cli.train import train
+from clickwise.cli.tune import tune
 from clickwise.errors import ClickwiseError
 
 app = typer.Typer(
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _verb in (demo, simulate, train, evaluate, predict, inspect):
+for _verb in (demo, simulate, train, tune, evaluate, predict, inspect):
     app.command()(_verb)
 
 
