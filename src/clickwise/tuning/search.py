@@ -79,16 +79,17 @@ def tune(
     prints = [None if part is None else part.fingerprint() for part in (source, valid_source)]
     code = type(run.model).__module__
     asked = json.dumps([run.to_toml(schema), repr(space), seed, code, prints])
-    study = Study(out, space, run.training.monitor, seed, hashlib.sha256(asked.encode()).hexdigest())
+    monitor = run.training.monitor
+    study = Study(out, space, monitor, seed, hashlib.sha256(asked.encode()).hexdigest())
     going_on = True
     while going_on and len(study.trials()) < trials:
         progress.note(f"trial {len(study.trials()) + 1} of {trials}")
-        going_on = study.trial(lambda found, tell: _train(run_of(found), rows, _Telling(progress, run, tell)))
+        going_on = study.trial(lambda found, tell: _train(run_of(found), rows, _Telling(progress, monitor, tell)))
     best = study.best()
     if best is not None:
         with whole_file(out / BEST) as file:
             file.write_text(run_of(best.settings).to_toml(schema), encoding="utf-8")
-    return TuningSummary(run.training.monitor, study.trials(), None if best is None else best.number, out, not going_on)
+    return TuningSummary(monitor, study.trials(), None if best is None else best.number, out, not going_on)
 
 
 def _train(run: RunConfig, rows: Prepared, progress: Progress) -> TrainingResult:
@@ -100,10 +101,23 @@ def _train(run: RunConfig, rows: Prepared, progress: Progress) -> TrainingResult
 class _Telling(Progress):
     """Passes everything on, and tells a search what each validation gave."""
 
-    def __init__(self, inner: Progress, run: RunConfig, tell: Callable[[float], None]) -> None:
-        self._tell, self._monitor = tell, run.training.monitor
-        self.start, self.advance, self.finish = inner.start, inner.advance, inner.finish  # type: ignore[method-assign]
-        self.note, self.warn = inner.note, inner.warn  # type: ignore[method-assign]
+    def __init__(self, inner: Progress, monitor: str, tell: Callable[[float], None]) -> None:
+        self._inner, self._monitor, self._tell = inner, monitor, tell
+
+    def start(self, stage: str, total_rows: int | None = None) -> None:
+        self._inner.start(stage, total_rows)
+
+    def advance(self, rows: int, **figures: float) -> None:
+        self._inner.advance(rows, **figures)
+
+    def finish(self) -> None:
+        self._inner.finish()
+
+    def note(self, text: str) -> None:
+        self._inner.note(text)
+
+    def warn(self, text: str) -> None:
+        self._inner.warn(text)
 
     def validated(self, figures: Mapping[str, float]) -> None:
         self._tell(figures[self._monitor])
