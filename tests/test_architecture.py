@@ -18,7 +18,7 @@ SOURCE = Path(clickwise.__file__).parent
 FLOORS = [  # from the top; rooms on one floor do not import each other
     ["__main__"],
     ["cli"],
-    ["estimator"],
+    ["estimator", "tuning"],  # they compose what `pipeline` has, as the command line does
     ["pipeline"],
     ["summaries", "run_config"],
     ["training", "evaluation", "serving"],
@@ -62,11 +62,12 @@ PUBLIC = [
 
 FLAGS = {
     "demo": {"--rows", "--out"},
-    "evaluate": {"--format", "--set", "--json"},
+    "evaluate": {"--model", "--format", "--set", "--json"},
     "inspect": {"--json"},
-    "predict": {"--out", "--format", "--set", "--json"},
+    "predict": {"--out", "--model", "--format", "--set", "--json"},
     "simulate": {"--rows", "--seed", "--day"},
     "suggest-crosses": {"--label", "--top", "--config", "--format", "--set", "--json"},
+    "tune": {"--label", "--model", "--trials", "--out", "--valid", "--seed", "--format", "--set", "--json"},
     "train": {"--label", "--model", "--out", "--valid", "--config", "--format", "--set", "--json"},
 }
 

@@ -93,7 +93,7 @@ def train(
         data: a path, pattern or folder, `"duckdb:SELECT ..."`, any frame that speaks the Arrow C stream interface, a
             list of dicts or a dict of columns.
         label: the column that says click or no click.
-        model: a model's name, its class, or its `Config`.
+        model: a model's name, `FILE:CLASS` for one of your own, a model's class, or its `Config`.
         out: folder to save the bundle to; None saves nothing.
         valid: validation data; None holds out a part of `data`, the last by time when a time column is known.
         schema: what is known of the columns; the rest is inferred.
@@ -110,7 +110,7 @@ def train(
     if out is not None:
         bundles.check_out(out)
     source = open_source(data, run.data, progress)
-    resolved = _resolve_schema(source, run, progress)
+    resolved = resolve_schema(source, run, progress)
     valid_source = None if valid is None else open_source(valid, run.data, progress)
     reading = run.data
     if out is not None and reading.quarantine is None:
@@ -134,21 +134,31 @@ def train(
     return bundle
 
 
-def load(folder: str | Path) -> Bundle:
+def load(folder: str | Path, *, model: str | None = None) -> Bundle:
     """Open a saved bundle. Its files are checked, but of the weights only size and structure: see `inspect`.
+
+    Args:
+        model: `FILE:CLASS` of the model, when it was trained with one of your own: a bundle holds no code.
 
     Raises:
         BundleError: not a bundle, damaged, or of another format version.
+        ConfigError: `model` is no such file or class, or the file does not run.
     """
-    return bundles.load(folder)
+    return bundles.load(folder, model=model)
 
 
 def evaluate(
-    bundle: Bundle | str | Path, data: Any, *, settings: Sequence[str] = (), progress: Progress | None = None
+    bundle: Bundle | str | Path,
+    data: Any,
+    *,
+    model: str | None = None,
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> EvaluationReport:
     """Measure a bundle on labelled data, in one streaming pass.
 
     Args:
+        model: as for `load`, when `bundle` is a folder.
         data: as for `train`; it is read as the training data was unless `settings` say otherwise.
         settings: such as `"data.format=csv"`.
 
@@ -156,7 +166,7 @@ def evaluate(
         DataError: data that is missing or cannot be used; too many unreadable rows.
     """
     progress = progress or default_progress()
-    bundle = bundle if isinstance(bundle, Bundle) else load(bundle)
+    bundle = bundle if isinstance(bundle, Bundle) else load(bundle, model=model)
     config = _reading_config(bundle, settings)
     source = open_source(data, config, progress)
     started, there = time.perf_counter(), source.columns()
@@ -187,6 +197,7 @@ def predict(
     data: Any,
     out: str | Path,
     *,
+    model: str | None = None,
     settings: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> PredictionSummary:
@@ -194,12 +205,15 @@ def predict(
 
     Rows that cannot be read are left out and go to a quarantine file beside `out`.
 
+    Args:
+        model: as for `load`, when `bundle` is a folder.
+
     Raises:
         DataError: data that is missing or cannot be used; too many unreadable rows. `out` is then not written.
     """
     progress = progress or default_progress()
     out, started = Path(out), time.perf_counter()
-    bundle = bundle if isinstance(bundle, Bundle) else load(bundle)
+    bundle = bundle if isinstance(bundle, Bundle) else load(bundle, model=model)
     config = _reading_config(bundle, settings)
     source = open_source(data, config, progress)
     there = source.columns()
@@ -299,7 +313,7 @@ def first_rows(data: Any, count: int) -> list[dict[str, Any]]:
         return list(islice((row for block in stream for row in block.data.to_pylist()), count))
 
 
-def _resolve_schema(source: Source, run: RunConfig, progress: Progress) -> Schema:
+def resolve_schema(source: Source, run: RunConfig, progress: Progress) -> Schema:
     """The declared schema, completed by inference from the first rows."""
     blocks, rows = [], 0
     unreadable = QuarantineFile(None)
@@ -357,7 +371,8 @@ def _checkpoint_folder(run: RunConfig, schema: Schema, sources: Sequence[Source 
     prints = [None if source is None else source.fingerprint() for source in sources]
     if prints[0] is None or (sources[1] is not None and prints[1] is None):
         return None
-    key = hashlib.sha256(json.dumps([prints, run.to_toml(schema)]).encode()).hexdigest()
+    code = type(run.model).__module__  # of a model in a file of the user's: another one for every content
+    key = hashlib.sha256(json.dumps([prints, code, run.to_toml(schema)]).encode()).hexdigest()
     return checkpoint_folder(cache_folder(run.data.cache_dir)) / key
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 from clickwise.errors import ClickwiseWarning
 
@@ -18,6 +19,12 @@ class Progress:
 
     def finish(self) -> None:
         """The stage is over."""
+
+    def validated(self, figures: Mapping[str, float]) -> None:
+        """A validation of a training run, as it is in the history: epoch, step, ..., log_loss, roc_auc.
+
+        What this raises ends the run.
+        """
 
     def note(self, text: str) -> None:
         """One line of information."""

@@ -6,6 +6,7 @@ A class is registered once, in the file that defines it. A registered class carr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from clickwise.errors import ConfigError, nearest
@@ -30,6 +31,19 @@ class Registry(Generic[T]):
             return thing
 
         return add
+
+    def replace(self, name: str, thing: T) -> None:
+        """Register `thing` as `name`, whatever had that name before."""
+        self._things[name] = thing
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """What is registered inside the block is forgotten at its end."""
+        before = dict(self._things)
+        try:
+            yield
+        finally:
+            self._things = before
 
     def get(self, name: str, path: str = "") -> T:
         """The thing registered as `name`.
@@ -73,3 +87,8 @@ register_model = models.register
 register_transform = transforms.register
 register_update_rule = update_rules.register
 register_metric = metrics.register
+
+
+def is_file_model(name: str) -> bool:
+    """Whether the name of a model is of the form `FILE:CLASS`: a class in a file of the user's, of no shipped model."""
+    return ":" in name

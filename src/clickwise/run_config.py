@@ -37,8 +37,8 @@ from clickwise.config import build, read_toml, set_path, to_data
 from clickwise.data.config import DataConfig
 from clickwise.errors import ConfigError, clipped, nearest
 from clickwise.features.schema_data import schema_to_data
-from clickwise.models import DeepFM
-from clickwise.registry import models
+from clickwise.models import DeepFM, model_from_file
+from clickwise.registry import is_file_model, models
 from clickwise.schema import Schema
 from clickwise.training import TrainingConfig, training_config_from_data, training_config_to_data
 
@@ -86,7 +86,8 @@ def run_config(
     Args:
         config: a TOML file or the same as nested dicts.
         label: name of the label column.
-        model: a model's name, its class, or an instance of its `Config`.
+        model: a model's name, `FILE:CLASS`, a model's class, or an instance of its `Config`. Only here can a file of
+            code be named: what a config file says never runs code.
         schema: a `Schema`, the same as plain data, or a TOML file of it.
         data: keys of `DataConfig`.
         settings: such as `training.epochs=3`.
@@ -124,6 +125,10 @@ def model_from_data(data: Mapping[str, Any]) -> Any:
     name = data.get("name", "deepfm")
     if not isinstance(name, str):
         raise ConfigError("model.name", f"got {clipped(name)}, allowed are {', '.join(models)}")
+    if is_file_model(name) and name not in models:
+        raise ConfigError(
+            "model.name", f"{clipped(name)} is code, which no config runs; name its file yourself: --model FILE:CLASS"
+        )
     model_class = models.get(name, "model.name")
     return build(model_class.Config, {k: v for k, v in data.items() if k != "name"}, "model")
 
@@ -162,6 +167,7 @@ def _schema_section(schema: Schema | Mapping[str, Any] | str | Path) -> dict[str
 def _model_section(model: Any, section: Mapping[str, Any]) -> dict[str, Any]:
     """What `model` says; a bare name keeps the keys that the config file gives for that same model."""
     if isinstance(model, str):
+        model = model_from_file(model) if is_file_model(model) else model
         same = section.get("name", model) == model
         return {**(section if same else {}), "name": model}
     if dataclasses.is_dataclass(model) and not isinstance(model, type):

@@ -13,6 +13,7 @@ import tomli_w
 
 from clickwise.evaluation.cross_gains import CrossGain
 from clickwise.evaluation.table import number, table
+from clickwise.registry import is_file_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,16 @@ class TrainingSummary:
     def __str__(self) -> str:
         data, training = self.manifest["data"], self.manifest["training"]
         stopped = " (stopped early by Ctrl-C)" if training["interrupted"] else ""
+        name = self.manifest["model"]["name"]
+        file = f" --model {name}" if is_file_model(name) else ""
         lines = [
-            f"{self.manifest['model']['name']} trained on {data['source']}{stopped}",
+            f"{name} trained on {data['source']}{stopped}",
             *aligned(_data_rows(data) + _training_rows(training)),
             "",
             *metrics_table(self.manifest["metrics"]),
             "",
             f"saved to {self.out}",
-            f"next: clickwise evaluate {self.out} NEW_DATA",
+            f"next: clickwise evaluate {self.out} NEW_DATA{file}",
         ]
         return "\n".join(lines)
 

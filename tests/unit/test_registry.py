@@ -27,3 +27,15 @@ def test_a_name_is_taken_once_and_errors_name_the_nearest() -> None:
         registry.get("frist", "x.name")
     with pytest.raises(ConfigError, match="not a registered thing"):
         registry.name_of(int)
+
+
+def test_what_is_registered_in_a_block_can_be_forgotten_and_a_name_given_anew() -> None:
+    registry: Registry[object] = Registry("thing")
+    registry.register("kept")(1)
+    with pytest.raises(ZeroDivisionError), registry.unchanged():
+        registry.register("new")(2)
+        registry.replace("kept", 3)
+        assert (registry.get("new"), registry.get("kept")) == (2, 3)
+        raise ZeroDivisionError
+    assert list(registry) == ["kept"]
+    assert registry.get("kept") == 1

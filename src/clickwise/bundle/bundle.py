@@ -20,14 +20,14 @@ from clickwise.bundle import files
 from clickwise.bundle.weights import load_weights, save_weights
 from clickwise.config import build, to_data
 from clickwise.data.frames import rows_to_batch
-from clickwise.errors import BundleError, ConfigError, DataError
+from clickwise.errors import BundleError, ConfigError, DataError, clipped
 from clickwise.features.pipeline import FeaturePipeline
 from clickwise.features.schema_data import schema_to_data
 from clickwise.features.schema_file import schema_to_toml
 from clickwise.features.transform import BadCells
 from clickwise.metrics import probability
-from clickwise.models import Ranker
-from clickwise.registry import models
+from clickwise.models import Ranker, model_from_file
+from clickwise.registry import is_file_model, models
 from clickwise.schema import InputSpec, Schema
 
 _BATCH_ROWS = 4096
@@ -149,23 +149,28 @@ class Bundle:
         }
 
 
-def load(folder: str | Path) -> Bundle:
+def load(folder: str | Path, *, model: str | None = None) -> Bundle:
     """Open a saved bundle, in a time that does not grow with its tables (but with what is not zero in sparse ones).
 
     Every file is checked against its size and checksum before it is read, except for the weights: of those, size,
     names, types and shapes are checked, and their pages stay in the file, mapped, until a row needs them; processes on
     one machine share them. Whether their contents are as they were written is for `clickwise inspect` to say.
 
+    Args:
+        model: `FILE:CLASS` of the user's own model that the bundle was trained with. A bundle holds no code and opening
+            it runs none but this file.
+
     Raises:
         BundleError: not a bundle, damaged, of another format version, or with a model this process does not know.
+        ConfigError: `model` is no such file or class, or the file does not run.
     """
     folder = Path(folder)
     manifest = files.verify(folder, weights=False)
     pipeline = FeaturePipeline.load(folder / files.FEATURES)
     if any(manifest.get(key) != value for key, value in _features_data(pipeline).items()):
         raise BundleError(f"{folder}: the features do not belong to this model; the bundle is damaged")
-    model = _build_model(folder, manifest.get("model"), pipeline.inputs)
-    load_weights(folder / files.WEIGHTS, model)
+    ranker = _build_model(folder, manifest.get("model"), pipeline.inputs, model)
+    load_weights(folder / files.WEIGHTS, ranker)
     history = (folder / files.HISTORY).read_text(encoding="utf-8").splitlines()
     provenance = Provenance(
         data=manifest.get("data", {}),
@@ -176,7 +181,7 @@ def load(folder: str | Path) -> Bundle:
         versions=manifest.get("versions", {}),
         created=manifest.get("created", ""),
     )
-    return Bundle(pipeline, model.eval(), provenance)
+    return Bundle(pipeline, ranker.eval(), provenance)
 
 
 def check_out(folder: str | Path) -> None:
@@ -208,16 +213,27 @@ class _NoDraws(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _build_model(folder: Path, entry: Any, inputs: InputSpec) -> Ranker:
+def _build_model(folder: Path, entry: Any, inputs: InputSpec, file: str | None) -> Ranker:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
         raise BundleError(f"{folder}: the manifest names no model; the bundle is damaged")
+    name = entry["name"]
+    if file is not None and (given := model_from_file(file)) != name:
+        raise BundleError(f"{folder}: was trained with {clipped(name)}, and the model given is {given!r}")
+    if is_file_model(name) and name not in models:
+        raise BundleError(
+            f"{folder}: its model is {clipped(name)}, a file that no bundle holds; say where it is: "
+            "--model FILE:CLASS, or load(folder, model='FILE:CLASS') in Python"
+        )
     try:
-        model_class = models.get(entry["name"])
+        model_class = models.get(name)
         config = build(model_class.Config, entry.get("config", {}), "model")
     except ConfigError as error:
         raise BundleError(f"{folder}: {error}") from None
-    with torch.random.fork_rng(devices=[]), torch.device("meta"), _NoDraws():
-        return model_class(config, inputs)
+    with torch.random.fork_rng(devices=[]):
+        if not model_class.__module__.startswith("clickwise."):
+            return model_class(config, inputs)  # it may make tensors that no file of weights holds, and read them
+        with torch.device("meta"), _NoDraws():
+            return model_class(config, inputs)
 
 
 def _features_data(pipeline: FeaturePipeline) -> dict[str, Any]:

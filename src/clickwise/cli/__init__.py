@@ -14,6 +14,7 @@ from clickwise.cli.predict import predict
 from clickwise.cli.simulate import simulate
 from clickwise.cli.suggest_crosses import suggest_crosses
 from clickwise.cli.train import train
+from clickwise.cli.tune import tune
 from clickwise.errors import ClickwiseError
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _verb in (demo, simulate, train, evaluate, predict, inspect, suggest_crosses):
+for _verb in (demo, simulate, train, tune, evaluate, predict, inspect, suggest_crosses):
     app.command()(_verb)
 
 

@@ -10,6 +10,9 @@ import typer
 
 DataArgument = Annotated[str, typer.Argument(help="File, glob, folder, or 'duckdb:SELECT ...'.")]
 BundleArgument = Annotated[Path, typer.Argument(help="Folder of a saved bundle.")]
+ModelFileOption = Annotated[
+    str | None, typer.Option(help="FILE:CLASS of the model, when the bundle was trained with a file of your own.")
+]
 FormatOption = Annotated[
     str | None, typer.Option(help="auto, parquet, csv, tsv, arrow, libsvm, libffm, criteo, avazu, kdd12, adult, ...")
 ]

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from clickwise.cli.options import BundleArgument, DataArgument, FormatOption, JsonOption, SetOption, settings, show
+from clickwise.cli.options import (
+    BundleArgument,
+    DataArgument,
+    FormatOption,
+    JsonOption,
+    ModelFileOption,
+    SetOption,
+    settings,
+    show,
+)
 from clickwise.progress_bar import ProgressBar
 
 
@@ -15,6 +24,7 @@ def predict(
     bundle: BundleArgument,
     data: DataArgument,
     out: Annotated[Path, typer.Option(help="File to write: .parquet, .csv or .csv.gz.")],
+    model: ModelFileOption = None,
     format: FormatOption = None,
     set: SetOption = None,
     json: JsonOption = False,
@@ -22,4 +32,5 @@ def predict(
     """Score raw rows: writes them with a column `probability`."""
     from clickwise import pipeline
 
-    show(pipeline.predict(bundle, data, out, settings=settings(format, set), progress=ProgressBar()), json)
+    told = settings(format, set)
+    show(pipeline.predict(bundle, data, out, model=model, settings=told, progress=ProgressBar()), json)

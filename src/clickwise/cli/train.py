@@ -10,13 +10,13 @@ import typer
 from clickwise.cli.options import DataArgument, FormatOption, JsonOption, SetOption, settings, show
 from clickwise.progress_bar import ProgressBar
 
-_MODELS = "deepfm (default), dcn, dcn_v2, dnn, ffm, fm, fnn, lr, nfm, pnn, wide_deep, xdeepfm."  # no torch for --help
+_NAMES = "deepfm (default), dcn, dcn_v2, dnn, ffm, fm, fnn, lr, nfm, pnn, wide_deep, xdeepfm"  # no torch for --help
 
 
 def train(
     data: DataArgument,
     label: Annotated[str | None, typer.Option(help="Column that says click or no click.")] = None,
-    model: Annotated[str | None, typer.Option(help=_MODELS)] = None,
+    model: Annotated[str | None, typer.Option(help=f"{_NAMES}, or FILE:CLASS.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")] = Path("runs/latest"),
     valid: Annotated[str | None, typer.Option(help="Validation data; else the last tenth, by time if known.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file: [data] [schema] [model] [training].")] = None,

@@ -7,6 +7,7 @@ from clickwise.models.dnn import DNN
 from clickwise.models.ffm import FFM
 from clickwise.models.fm import FM
 from clickwise.models.fnn import FNN
+from clickwise.models.from_file import model_from_file
 from clickwise.models.lr import LR
 from clickwise.models.nfm import NFM
 from clickwise.models.pnn import PNN
@@ -30,4 +31,5 @@ __all__ = [
     "WideDeep",
     "XDeepFM",
     "build_model",
+    "model_from_file",
 ]

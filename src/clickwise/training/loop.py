@@ -249,6 +249,7 @@ class _Run:
         self._between_steps = True
         shown = ", ".join(f"{name} {value:.5f}" for name, value in figures.items())
         self.progress.note(f"epoch {epoch}, step {p.step}: {shown}{', best so far' if better else ''}")
+        self.progress.validated(p.history[-1])
         return not self._out_of_patience()
 
     def _out_of_patience(self) -> bool:
