@@ -289,7 +289,7 @@ def suggest_crosses(
     progress = progress or default_progress()
     run = run_config(config, label=label, settings=settings)
     source = open_source(data, run.data, progress)
-    prepared = prepare(source, _resolve_schema(source, run, progress), run.data, progress=progress)
+    prepared = prepare(source, resolve_schema(source, run, progress), run.data, progress=progress)
     if prepared.valid is None:
         raise DataError("no validation rows", file=source.name, fix="set data.valid_fraction above 0")
     pipeline, counts = prepared.pipeline, prepared.summary.parts["train"]

@@ -87,7 +87,7 @@ def test_config_files_are_valid(page: Path, desk: Path, monkeypatch: pytest.Monk
 
 def test_every_verb_and_flag_is_documented() -> None:
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    sections = dict(re.findall(r"^## `clickwise (\w+).*?\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    sections = dict(re.findall(r"^## `clickwise ([\w-]+).*?\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
     for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
         assert name in sections, f"docs/cli.md has no section for {name}"
         for param in command.params:

@@ -94,7 +94,12 @@ def test_rows_and_values_are_not_trusted(change: Callable[[Tensors], None], word
 
 
 def test_a_run_with_l1_tells_how_many_weights_are_left_and_stores_only_those(small_log: Path, tmp_path: Path) -> None:
-    ftrl = ["training.optimizer.name=ftrl", "training.optimizer.l1=0.001", "training.epochs=1"]
+    ftrl = [
+        "training.optimizer.name=ftrl",
+        "training.optimizer.l1=0.001",
+        "training.epochs=1",
+        "training.batch_size=4096",
+    ]
     bundles = {name: tmp_path / name for name in ("sparse", "dense")}
     trained = cw.train(small_log, label="click", model="lr", out=bundles["sparse"], settings=ftrl)
     cw.train(small_log, label="click", model="lr", out=bundles["dense"], settings=ftrl[:1] + ftrl[2:])
