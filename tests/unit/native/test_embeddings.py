@@ -78,10 +78,11 @@ def test_slots_by_row_are_the_same_from_either_tier(spec, rows, isa):
 
 def pooled(table: np.ndarray, batch: Batch, spec: InputSpec, total: bool) -> np.ndarray:
     """[B, F, D] by loops over rows, fields and slots."""
-    out = np.zeros((len(batch), sum(field.num_vectors for field in spec.fields), table.shape[1]))
+    widths = [field.length if field.pooling == "none" else 1 for field in spec.fields]
+    out = np.zeros((len(batch), sum(widths), table.shape[1]))
     for b in range(len(batch)):
         f = 0
-        for field, slots in spec.slots():
+        for (field, slots), width in zip(spec.slots(), widths, strict=True):
             ids = batch.sparse[b, slots].tolist()
             weights = [1.0] * len(ids)
             if spec.weighted:
@@ -90,7 +91,7 @@ def pooled(table: np.ndarray, batch: Batch, spec: InputSpec, total: bool) -> np.
                 out[b, f + i if field.pooling == "none" else f] += weight * table[row]
             if field.pooling == "mean":
                 out[b, f] /= max(1, sum(row != 0 for row in ids))
-            f += field.num_vectors
+            f += width
     return out.sum(1, keepdims=True) if total else out
 
 
