@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from clickwise.config import require
 from clickwise.optim.rule import State
 
 
@@ -21,7 +22,7 @@ class TableDecay:
 
     Args:
         weight: the table [V, D].
-        decay: share, times the learning rate, that a step takes away; the product is below 1.
+        decay: share, times the learning rate, that a step takes away.
     """
 
     def __init__(self, weight: Tensor, decay: float) -> None:
@@ -33,7 +34,7 @@ class TableDecay:
 
     def advance(self, learning_rate: float) -> None:
         """One step more."""
-        self.state["decay_total"] += math.log1p(-learning_rate * self._decay)
+        self.state["decay_total"] += log_kept(learning_rate, self._decay)
 
     def catch_up(self, rows: Tensor) -> None:
         """Give these rows [U] int32, all different, what they have not been given yet; those above V are not ours."""
@@ -48,3 +49,13 @@ class TableDecay:
         total, given = self.state["decay_total"], self.state["decay_given"]
         self._weight *= torch.exp(total - given).to(self._weight.dtype).unsqueeze(1)
         given.fill_(total)
+
+
+def log_kept(learning_rate: float, decay: float) -> float:
+    """ln(1 - learning_rate * decay).
+
+    Raises:
+        ConfigError: nothing would be left.
+    """
+    require(learning_rate * decay < 1.0, "decay", decay, f"below 1 / learning rate, {1.0 / learning_rate:g}")
+    return math.log1p(-learning_rate * decay)

@@ -21,8 +21,7 @@ class ParameterGroup:
         optimizer: `Config` of a registered update rule; None leaves it to the settings for all.
         l2: lambda; lambda * w is added to the gradient, in a table of the touched rows only. None: as for all.
         decay: share of a weight, times the learning rate, that every step takes away (see `Optimizer`). None: as for
-            all. It is for all that the pattern matches: `mlp.*.weight` leaves out biases, and of a network with batch
-            normalisation `mlp.hidden.*.weight` leaves out its scales too.
+            all.
     """
 
     parameters: str
@@ -52,7 +51,7 @@ def require_matches(groups: Sequence[ParameterGroup], names: Iterable[str]) -> N
         if not any(group is other for other in used):
             raise ConfigError(
                 f"groups[{i}].parameters",
-                f"got {group.parameters!r}, which no parameter matches first; the parameters are {', '.join(known)}",
+                f"{group.parameters!r} is the first pattern to match none of the parameters {', '.join(known)}",
             )
 
 

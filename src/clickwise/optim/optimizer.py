@@ -1,7 +1,8 @@
-"""`Optimizer`: applies update rules to dense parameters and to the touched rows of tables."""
+"""`Optimizer`: applies one update rule to dense parameters and one to the touched rows of tables."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,12 +10,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from clickwise.config import require
 from clickwise.errors import ClickwiseError
 from clickwise.native import Tier
 from clickwise.native.tensors import compiled
 from clickwise.native.updates import update
-from clickwise.optim.decay import TableDecay
+from clickwise.optim.decay import TableDecay, log_kept
 from clickwise.optim.groups import ParameterGroup, group_of, require_matches
 from clickwise.optim.rule import State, UpdateRule
 from clickwise.registry import update_rules
@@ -59,7 +59,7 @@ class Optimizer:
     **L2** adds lambda * w to the gradient. In a table only touched rows have one: a row is pulled towards zero in the
     steps that touch it, so this is not L2 on the whole table (which costs O(V)); frequent ids are pulled more often.
     **Decay** takes away the share lr_t * decay of *every* weight at every step, before the update, beside the rule and
-    not through it; lr_t is the rule's learning rate times the multiplier, and L2 sees what is left. In a table this is done exactly, but only when a row is next looked up (see `TableDecay`): call
+    not through it. In a table this is done exactly, but only when a row is next looked up (see `TableDecay`): call
     `catch_up` before the forward pass and `settle` before the whole table is read.
 
     Args:
@@ -70,10 +70,10 @@ class Optimizer:
         embedding_decay: the same of decay.
         groups: of parameters and tables by name, which win over the rest; of several that match the first.
 
-    `learning_rate_multiplier`, in (0, 1], scales the learning rates of all rules and may be set between steps.
+    `learning_rate_multiplier` scales the learning rates of all rules and may be set between steps.
 
     Raises:
-        ConfigError: a group without parameters, or a decay of which one step would leave nothing.
+        ConfigError: a group without parameters, a number out of range.
     """
 
     def __init__(
@@ -108,6 +108,11 @@ class Optimizer:
         for table in self._tables.values():
             table.drop_gradients()
 
+    @property
+    def decays_tables(self) -> bool:
+        """Whether `catch_up` and `settle` have anything to do."""
+        return bool(self._decays)
+
     @torch.no_grad()
     def catch_up(self, rows: Tensor) -> None:
         """Decay these rows of the tables to where they should be by now: before they are looked up.
@@ -138,7 +143,7 @@ class Optimizer:
         for name, grad in dense.items():
             weight, decay = self._parameters[name].data, self._how[name].decay
             if decay:
-                weight *= 1.0 - self._learning_rate(name) * decay
+                weight *= math.exp(log_kept(self._learning_rate(name), decay))
             self._update(name, weight, None, grad)
         for name, (rows, grad) in touched.items():
             if name in self._decays:
@@ -193,8 +198,6 @@ def _how(group: ParameterGroup | None, rest: ParameterGroup) -> _How:
     own = group or rest
     config = own.optimizer or rest.optimizer
     l2, decay = (getattr(own if getattr(own, key) is not None else rest, key) for key in ("l2", "decay"))
-    allowed = f"a number below 1 / learning_rate = {1.0 / config.learning_rate:g}"
-    require(decay * config.learning_rate < 1.0, "decay", decay, allowed)
     return _How(update_rules.get(update_rules.name_of(config))(config), l2, decay)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from clickwise.batch import Batch
-from clickwise.errors import ClickwiseError, ConfigError, DataError
+from clickwise.errors import ClickwiseError, DataError
 from clickwise.losses import binary_cross_entropy
 from clickwise.models import Ranker
 from clickwise.native import freed_memory_kept, set_threads
@@ -59,7 +59,6 @@ def train_model(
 
     Raises:
         DataError: no rows, labels all the same (noticed at the end of the first epoch), or a full disk.
-        ConfigError: a parameter group of nothing, a decay that is too large.
         ClickwiseError: the loss is not finite, or the checkpoint is damaged or belongs to another run.
     """
     if not len(train):
@@ -108,7 +107,14 @@ class _Run:
     ) -> None:
         self.model, self.train, self.valid, self.config = model, train, valid, config
         self.progress, self.interrupt, self.best = progress, interrupt, best
-        self.optimizer = _optimizer(model, config)
+        self.optimizer = Optimizer(
+            model,
+            config.optimizer,
+            config.embedding_optimizer,
+            embedding_l2=config.embedding_l2,
+            embedding_decay=config.embedding_decay,
+            groups=config.groups,
+        )
         self.position = Position()
         self.precision = resolve(config.precision)
         self.sampling_shift = math.log(config.negative_keep_rate)
@@ -186,10 +192,10 @@ class _Run:
     def _step(self, batch: Batch) -> None:
         p, c = self.position, self.config
         assert batch.label is not None
-        with self._undivided():
+        if self.optimizer.decays_tables:
             self.optimizer.catch_up(batch.distinct_of(self.model.slot_starts()).rows)
         with using(self.precision):
-            logit = self.model(batch) - self.sampling_shift
+            logit = self.model(batch) - self.sampling_shift if self.sampling_shift else self.model(batch)
             loss = binary_cross_entropy(logit, batch.label, batch.weight, smoothing=c.label_smoothing)
         value = loss.item()
         if not math.isfinite(value):
@@ -198,28 +204,22 @@ class _Run:
                 "set training.clip_grad_norm, or look for extreme values in the dense features"
             )
         loss.backward()
+        self._between_steps = False
         self.optimizer.learning_rate_multiplier = p.plateau * rate_factor(
             c.schedule, p.step, total=self.planned_steps, warmup=c.warmup_steps, final=c.final_rate
         )
-        with self._undivided():
-            self.optimizer.step(c.clip_grad_norm)
-            if p.epoch == 0:
-                clicks = int(batch.label.sum())
-                p.clicks += clicks
-                p.no_clicks += len(batch) - clicks
-            p.batch += 1
-            p.step += 1
-            p.rows_seen += len(batch)
-            p.loss_sum += value * len(batch)
-            p.loss_rows += len(batch)
-        self.progress.advance(len(batch), loss=p.loss_sum / p.loss_rows)
-
-    @contextmanager
-    def _undivided(self) -> Iterator[None]:
-        """What a second Ctrl-C cuts short in here is not saved: it would be half done."""
-        self._between_steps = False
-        yield
+        self.optimizer.step(c.clip_grad_norm)
+        if p.epoch == 0:
+            clicks = int(batch.label.sum())
+            p.clicks += clicks
+            p.no_clicks += len(batch) - clicks
+        p.batch += 1
+        p.step += 1
+        p.rows_seen += len(batch)
+        p.loss_sum += value * len(batch)
+        p.loss_rows += len(batch)
         self._between_steps = True
+        self.progress.advance(len(batch), loss=p.loss_sum / p.loss_rows)
 
     def _validation_due(self) -> bool:
         p, every = self.position, self.config.validate_every
@@ -229,24 +229,24 @@ class _Run:
         """Measure, remember, keep the weights if they are the best; false when patience has run out."""
         p, c = self.position, self.config
         assert self.valid is not None
-        with self._undivided():
-            self.optimizer.settle()
+        self.optimizer.settle()
         figures = validate(self.model, self.valid, self.progress, self.interrupt)
         better = not p.best_metrics or _gain(c.monitor, p.best_metrics, figures) > c.min_delta
         if better:
             self.best.keep(self.model)
+        self._between_steps = False
         train_loss = p.loss_sum / p.loss_rows
         seconds = time.perf_counter() - self._started
         epoch = p.epoch + 1
         at = {"epoch": epoch, "step": p.step, "rows_seen": p.rows_seen, "seconds": seconds, "train_loss": train_loss}
-        with self._undivided():
-            p.history.append({**at, **figures})
-            p.validated_step, p.loss_sum, p.loss_rows = p.step, 0.0, 0
-            p.stale = 0 if better else p.stale + 1
-            if better:
-                p.best_step, p.best_epoch, p.best_metrics = p.step, epoch, figures
-            else:
-                p.plateau *= c.reduce_on_plateau
+        p.history.append({**at, **figures})
+        p.validated_step, p.loss_sum, p.loss_rows = p.step, 0.0, 0
+        p.stale = 0 if better else p.stale + 1
+        if better:
+            p.best_step, p.best_epoch, p.best_metrics = p.step, epoch, figures
+        else:
+            p.plateau *= c.reduce_on_plateau
+        self._between_steps = True
         shown = ", ".join(f"{name} {value:.5f}" for name, value in figures.items())
         self.progress.note(f"epoch {epoch}, step {p.step}: {shown}{', best so far' if better else ''}")
         self.progress.validated(p.history[-1])
@@ -263,20 +263,6 @@ class _Run:
         if checkpoints is not None:
             self.position.seconds = time.perf_counter() - self._started
             checkpoints.save(self.model, self.optimizer, self.position, self.best.path)
-
-
-def _optimizer(model: Ranker, config: TrainingConfig) -> Optimizer:
-    try:
-        return Optimizer(
-            model,
-            config.optimizer,
-            config.embedding_optimizer,
-            embedding_l2=config.embedding_l2,
-            embedding_decay=config.embedding_decay,
-            groups=config.groups,
-        )
-    except ConfigError as error:
-        raise error.under("training") from None
 
 
 def _gain(monitor: str, before: dict[str, float], after: dict[str, float]) -> float:

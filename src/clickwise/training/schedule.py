@@ -16,16 +16,15 @@ def rate_factor(schedule: str, step: int, *, total: int, warmup: int, final: flo
     Args:
         schedule: one of `SCHEDULES`.
         step: steps done before it.
-        total: planned steps, the warm-up included. Later ones, of which down-sampling may give a few, are as the last
-            planned one, so that no rate is ever zero.
+        total: planned steps, the warm-up included; after them the rate stays at `final`.
         warmup: steps of the warm-up; step s has (s + 1) / warmup.
-        final: the factor that the steps after the planned ones would begin with, in [0, 1].
+        final: the factor at the end, in [0, 1].
 
     Reference of the cosine: Loshchilov and Hutter 2017, "SGDR", Eq. 5.
     """
     if step < warmup:
         return (step + 1) / warmup
-    done = max(0.0, (min(step, total - 1) - warmup) / max(1, total - warmup))
+    done = min(1.0, (step - warmup) / max(1, total - warmup))
     if schedule == "linear":
         return 1.0 - (1.0 - final) * done
     if schedule == "cosine":
