@@ -69,3 +69,38 @@ class CrossV2(nn.Module):
             inner = x if self.down is None else linear(x, down[i])  # V^T x
             x = torch.addcmul(x, x0, linear(inner, up[i], bias[i]))
         return x
+
+
+class CrossMixture(nn.Module):
+    """x_{l+1} = sum_i G_i(x_l) E_i(x_l) + x_l, E_i(x_l) = x_0 * (U_i g(C_i g(V_i^T x_l)) + b_l): [B, d] -> [B, d].
+
+    g is tanh and G the softmax over experts of linear scores of x_l. Gates add up to one, so that the sum over experts
+    is one product with [U_1 .. U_K]. Weights start as Xavier normal, b as zero.
+
+    Args:
+        dim: d.
+        num_layers: cross layers.
+        rank: r of U, V in R^{d x r} and C in R^{r x r}.
+        num_experts: K.
+
+    Reference: Wang et al. 2021, "DCN V2", Section 3.4.
+    """
+
+    def __init__(self, dim: int, num_layers: int, rank: int, num_experts: int) -> None:
+        super().__init__()
+        self.gate = nn.Parameter(torch.empty(num_layers, num_experts, dim))
+        self.down = nn.Parameter(torch.empty(num_layers, num_experts * rank, dim))  # V^T of all experts
+        self.inner = nn.Parameter(torch.empty(num_layers, num_experts, rank, rank))  # C
+        self.up = nn.Parameter(torch.empty(num_layers, dim, num_experts * rank))  # U of all experts
+        self.bias = nn.Parameter(torch.zeros(num_layers, dim))
+        for matrix in (*self.gate, *self.down, *self.inner.flatten(0, 1), *self.up):
+            nn.init.xavier_normal_(matrix)
+
+    def forward(self, x0: Tensor) -> Tensor:
+        x = x0
+        for gate, down, inner, up, bias in zip(self.gate, self.down, self.inner, self.up, self.bias, strict=True):
+            shares = torch.softmax(linear(x, gate), 1)  # [B, K]
+            h = torch.tanh(linear(x, down)).unflatten(1, (len(inner), -1))  # [B, K, r]
+            h = torch.tanh(torch.einsum("bkr,ksr->bks", h, inner)) * shares.unsqueeze(2)
+            x = torch.addcmul(x, x0, linear(h.flatten(1), up, bias))
+        return x

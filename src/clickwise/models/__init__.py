@@ -1,14 +1,19 @@
 """Ranking models, one file each. Importing this package registers them."""
 
+from clickwise.models.autoint import AutoInt
 from clickwise.models.dcn import DCN
 from clickwise.models.dcn_v2 import DCNv2
 from clickwise.models.deepfm import DeepFM
+from clickwise.models.dlrm import DLRM
 from clickwise.models.dnn import DNN
 from clickwise.models.ffm import FFM
+from clickwise.models.fibinet import FiBiNET
+from clickwise.models.final_mlp import FinalMLP
 from clickwise.models.fm import FM
 from clickwise.models.fnn import FNN
 from clickwise.models.from_file import model_from_file
 from clickwise.models.lr import LR
+from clickwise.models.masknet import MaskNet
 from clickwise.models.nfm import NFM
 from clickwise.models.pnn import PNN
 from clickwise.models.ranker import Pretraining, Ranker, build_model
@@ -17,6 +22,7 @@ from clickwise.models.xdeepfm import XDeepFM
 
 __all__ = [
     "DCN",
+    "DLRM",
     "DNN",
     "FFM",
     "FM",
@@ -24,8 +30,12 @@ __all__ = [
     "LR",
     "NFM",
     "PNN",
+    "AutoInt",
     "DCNv2",
     "DeepFM",
+    "FiBiNET",
+    "FinalMLP",
+    "MaskNet",
     "Pretraining",
     "Ranker",
     "WideDeep",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from clickwise.batch import Batch
 from clickwise.config import require
-from clickwise.layers import MLP, CrossV2, Embedding, flat_input
+from clickwise.layers import MLP, CrossMixture, CrossV2, Embedding, flat_input
 from clickwise.models.checks import check_cross, check_embedding, check_mlp
 from clickwise.models.ranker import Ranker
 from clickwise.registry import register_model
@@ -21,19 +21,25 @@ from clickwise.schema import InputSpec
 class DCNv2(Ranker):
     """x_0 = [v_1 .. v_F, dense], x_{l+1} = x_0 * (W_l x_l + b_l) + x_l; W_l = U_l V_l^T when a rank is given.
 
+    With more than one expert the crosses are those of `CrossMixture`, each expert of that rank.
     Stacked: logit = b + <w, MLP(x_L)>. Parallel: logit = b + <w, [x_L, MLP(x_0)]>. No separate linear term.
 
-    Reference: Wang et al. 2021, "DCN V2: Improved Deep & Cross Network", Eqs. 1-3 and Figure 1.
+    Reference: Wang et al. 2021, "DCN V2: Improved Deep & Cross Network", Eqs. 1-3, Section 3.4 and Figure 1.
     """
 
     @dataclass(frozen=True, kw_only=True, slots=True)
     class Config:
-        """embedding_dim, embedding_dropout: of vectors v; num_cross_layers: L; rank: of W, None: full; see `MLP`."""
+        """Keys of the vectors, the crosses and the MLP.
+
+        embedding_dim, embedding_dropout: of the vectors v. num_cross_layers: L; rank: of W, None: full; num_experts:
+        more than one makes each cross a mixture, which needs a rank. The rest is as in `MLP`.
+        """
 
         embedding_dim: int = 16
         embedding_dropout: float = 0.0
         num_cross_layers: int = 3
         rank: int | None = None
+        num_experts: int = 1
         structure: Literal["stacked", "parallel"] = "stacked"
         hidden_dims: tuple[int, ...] = (400, 400, 400)
         dropout: float = 0.0
@@ -43,6 +49,8 @@ class DCNv2(Ranker):
             check_embedding(self.embedding_dim, self.embedding_dropout)
             check_cross(self.num_cross_layers)
             require(self.rank is None or self.rank >= 1, "rank", self.rank, "a whole number >= 1, or none")
+            fits = self.num_experts == 1 or (self.num_experts > 1 and self.rank is not None)
+            require(fits, "num_experts", self.num_experts, "a whole number >= 1; give rank too for more than one")
             require(self.structure in ("stacked", "parallel"), "structure", self.structure, "'stacked' or 'parallel'")
             check_mlp(self.hidden_dims, self.dropout)
 
@@ -50,7 +58,9 @@ class DCNv2(Ranker):
         super().__init__(config, inputs)
         self.embedding = Embedding(inputs, config.embedding_dim, dropout=config.embedding_dropout)
         dim = inputs.num_vectors * config.embedding_dim + inputs.num_dense
-        self.cross = CrossV2(dim, config.num_cross_layers, config.rank)
+        self.cross: nn.Module = CrossV2(dim, config.num_cross_layers, config.rank)
+        if config.rank is not None and config.num_experts > 1:
+            self.cross = CrossMixture(dim, config.num_cross_layers, config.rank, config.num_experts)
         self.deep = MLP(dim, config.hidden_dims, dropout=config.dropout, batch_norm=config.batch_norm)
         self.stacked = config.structure == "stacked"
         self.out = MLP(config.hidden_dims[-1] + (0 if self.stacked else dim), (), out_dim=1)

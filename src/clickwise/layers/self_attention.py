@@ -1,0 +1,38 @@
+"""Self-attention among the embedding vectors of a row."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clickwise.layers.dense import linear
+
+
+class SelfAttention(nn.Module):
+    """relu([h_1 .. h_H] + W_res e_m): [B, M, D] -> [B, M, H d].
+
+    Each head h = sum_l a_l W_v e_l, a = softmax_l(<W_q e_m, W_k e_l>), has its own W_q, W_k and W_v. Scores are not
+    divided by sqrt(d). Weights start as Xavier normal; there are no biases.
+
+    Args:
+        dim: D.
+        num_heads: H.
+        head_dim: d.
+
+    Reference: Song et al. 2019, "AutoInt", Eqs. 5-8.
+    """
+
+    def __init__(self, dim: int, num_heads: int, head_dim: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.weight = nn.Parameter(torch.empty(4, num_heads * head_dim, dim))  # W_q, W_k, W_v, W_res of all heads
+        for matrix in self.weight:
+            nn.init.xavier_normal_(matrix)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mapped = linear(x.flatten(0, 1), self.weight.flatten(0, 1))  # [B M, 4 H d]
+        by_head = mapped.view(*x.shape[:2], 4, self.num_heads, -1).permute(2, 0, 3, 1, 4)  # [4, B, H, M, d]
+        query, key, value, residual = by_head
+        mixed = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+        return F.relu(mixed + residual).transpose(1, 2).flatten(2)
