@@ -207,9 +207,10 @@ def test_logits_equal_the_formula(config, formula, spec):
 
 
 def test_gates_of_final_mlp_read_the_fields_named():
-    """The vectors of `multi_valued` are those of a, tags, b, seen, last and last."""
+    """The vectors are those of last, last, seen, b, tags and a."""
+    spec = InputSpec(fields=SPECS["multi_valued"].fields[::-1], dense=("x",))
     config = FinalMLP.Config(**STREAMS, gate1_fields=("tags",), gate2_fields=("last", "a"))
-    assert_equals_formula(config, final_mlp(1, (1,), (4, 5, 0)), SPECS["multi_valued"])
+    assert_equals_formula(config, final_mlp(1, (4,), (0, 1, 5)), spec)
     wrong = FinalMLP.Config(**STREAMS, gate2_fields=("tagz",))
     with pytest.raises(ConfigError, match=r"^gate2_fields: got 'tagz', allowed is .*tags"):
         build_model(wrong, SPECS["multi_valued"], 1)
