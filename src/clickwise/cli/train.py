@@ -10,7 +10,10 @@ import typer
 from clickwise.cli.options import DataArgument, FormatOption, JsonOption, SetOption, settings, show
 from clickwise.progress_bar import ProgressBar
 
-_NAMES = "deepfm (default), dcn, dcn_v2, dnn, ffm, fm, fnn, lr, nfm, pnn, wide_deep, xdeepfm"  # no torch for --help
+_NAMES = (  # written out, so that --help needs no torch
+    "deepfm (default), autoint, dcn, dcn_v2, dlrm, dnn, ffm, fibinet, final_mlp, fm, fnn, lr, masknet, nfm, pnn, "
+    "wide_deep, xdeepfm"
+)
 
 
 def train(
