@@ -11,10 +11,11 @@ from clickwise.batch import Batch
 from clickwise.schema import Field, InputSpec
 
 SPECS = {
-    "plain": InputSpec(fields=tuple(Field(name=f"f{i}", num_ids=n) for i, n in enumerate((7, 5, 9)))),
+    "plain": InputSpec(fields=tuple(Field(name=f"f{i}", num_ids=n) for i, n in enumerate((7, 5, 9))), item=("f1",)),
     "with_dense": InputSpec(
         fields=(Field(name="a", num_ids=6), Field(name="b", num_ids=8)),
         dense=("x", "y"),
+        item=("b", "y"),
     ),
     "multi_valued": InputSpec(
         fields=(
@@ -25,13 +26,15 @@ SPECS = {
             Field(name="last", num_ids=7, length=2, pooling="none"),
         ),
         dense=("x",),
+        item=("tags", "b"),
     ),
     "weighted": InputSpec(
         fields=(
             Field(name="a", num_ids=6, weighted=True),
             Field(name="tags", num_ids=10, length=3, pooling="mean", weighted=True),
             Field(name="seen", num_ids=9, length=2, pooling="sum"),
-        )
+        ),
+        item=("seen",),
     ),
     "crosses": InputSpec(
         fields=(
@@ -42,8 +45,9 @@ SPECS = {
             Field(name="a_x_tags", num_ids=30, length=4, pooling="sum", cross=True),
         ),
         dense=("x",),
+        item=("b",),
     ),
-    "no_sparse": InputSpec(dense=("x", "y", "z")),
+    "no_sparse": InputSpec(dense=("x", "y", "z"), item=("z",)),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,6 +56,11 @@ class Batch:
     def take(self, index: Tensor) -> Batch:
         """The rows `index` [n] int64, in that order."""
         return Batch(*(None if part is None else part[index] for part in self._parts()))  # type: ignore[arg-type]
+
+    def part(self, slots: Sequence[int], dense: Sequence[int]) -> Batch:
+        """These slots and dense features alone, of all rows (`InputSpec.places`)."""
+        weight = None if self.slot_weight is None else self.slot_weight[:, slots]
+        return Batch(self.sparse[:, slots], self.dense[:, dense], weight, self.label, self.weight)
 
     def followed_by(self, other: Batch) -> Batch:
         """The rows of this batch, then those of another one of the same parts."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -52,6 +52,9 @@ class Schema:
         time: a column of time stamps; when given, splits are by time.
         time_format: how the time column is written, for `strptime`, such as `%y%m%d%H`; None recognises it.
         group: a column whose values group the rows for `gauc` (such as the user).
+        item: the column that identifies what was shown, such as the ad; retrieval finds its values.
+        item_features: names of the features that describe the item; empty: those that read the column `item`. All
+            others describe the query: the user and the context.
         truth: a column with the true click probability, known for simulated data only. Never a feature.
         positive: label values that count as 1; every other value is 0. Empty: the label must be 0/1 or false/true.
         threshold: a number; labels at or above it count as 1, below it as 0 (such as 4 for ratings 1 to 5).
@@ -63,6 +66,8 @@ class Schema:
     time: str | None = None
     time_format: str | None = None
     group: str | None = None
+    item: str | None = None
+    item_features: tuple[str, ...] = ()
     truth: str | None = None
     positive: tuple[str, ...] = ()
     threshold: float | None = None
@@ -80,6 +85,14 @@ class Schema:
                     f"features.{feature.name}.column", f"reads {feature.column!r}, which is the answer; remove it"
                 )
             self._check_source(feature)
+        for name in self.item_features if names else ():
+            require(name in names, "item_features", name, f"names of features{nearest(name, names)}: {', '.join(names)}")
+
+    @property
+    def item_side(self) -> tuple[str, ...]:
+        """Names of the features that describe the item."""
+        named = self.item_features or [f.name for f in self.features if f.column and f.column == self.item]
+        return tuple(f.name for f in self.features if f.name in named)
 
     def columns(self) -> tuple[str, ...]:
         """The raw columns that scoring needs, each once, in order of first use."""
@@ -146,10 +159,18 @@ class InputSpec:
     Row `PADDING_ROW` of the table is padding. Field f owns the `num_ids` rows from `offsets()[f]` on; inside a field,
     `MISSING` and `OUT_OF_VOCABULARY` come first. Crosses come after all other fields, so that the rows and slots of the
     others are the first ones: a table of vectors ends where the crosses begin.
+
+    Args:
+        fields: in the order of their rows and slots.
+        dense: names of the dense features.
+        item: names of the fields and dense features that describe the item; the others describe the query.
+        whole: what this is a part of; its fields own the same rows of the table as there. None: it is a whole.
     """
 
     fields: tuple[Field, ...] = ()
     dense: tuple[str, ...] = ()
+    item: tuple[str, ...] = ()
+    whole: InputSpec | None = None
 
     def __post_init__(self) -> None:
         require(bool(self.fields or self.dense), "features", "none", "at least one feature")
@@ -162,12 +183,23 @@ class InputSpec:
     @property
     def base(self) -> InputSpec:
         """The same without crosses: what the embedding vectors are of."""
-        return InputSpec(fields=tuple(f for f in self.fields if not f.cross), dense=self.dense)
+        return dataclasses.replace(self, fields=tuple(f for f in self.fields if not f.cross))
+
+    def part(self, names: Collection[str]) -> InputSpec:
+        """These fields and dense features alone, in the order they have here."""
+        fields = tuple(f for f in self.fields if f.name in names)
+        return InputSpec(fields=fields, dense=tuple(name for name in self.dense if name in names), whole=self)
+
+    @property
+    def sides(self) -> tuple[InputSpec, InputSpec]:
+        """What describes the query, and what describes the item."""
+        names = [*(f.name for f in self.fields), *self.dense]
+        return self.part([name for name in names if name not in self.item]), self.part(self.item)
 
     @property
     def num_rows(self) -> int:
         """V: rows of the table, the padding row included."""
-        return 1 + sum(f.num_ids for f in self.fields)
+        return self.whole.num_rows if self.whole else 1 + sum(f.num_ids for f in self.fields)
 
     @property
     def num_slots(self) -> int:
@@ -191,6 +223,9 @@ class InputSpec:
 
     def offsets(self) -> list[int]:
         """First table row of each field."""
+        if self.whole:
+            theirs = dict(zip((f.name for f in self.whole.fields), self.whole.offsets(), strict=True))
+            return [theirs[f.name] for f in self.fields]
         starts, row = [], 1
         for field in self.fields:
             starts.append(row)
@@ -201,12 +236,27 @@ class InputSpec:
         """First slot of each field, and their number: the groups of `Batch.distinct_of`."""
         return (0, *(slots.stop for _, slots in self.slots()))
 
+    def places(self, part: InputSpec) -> tuple[list[int], list[int]]:
+        """The slots, and the columns of dense features, that a part of this has here."""
+        slots = {field.name: slots for field, slots in self.slots()}
+        sparse = [slot for f in part.fields for slot in range(slots[f.name].start, slots[f.name].stop)]
+        return sparse, [self.dense.index(name) for name in part.dense]
+
     def slots(self) -> Iterator[tuple[Field, slice]]:
         """Each field with the slots it fills."""
         start = 0
         for field in self.fields:
             yield field, slice(start, start + field.length)
             start += field.length
+
+    def vectors(self) -> dict[str, range]:
+        """Which of the F vectors are each field's, by its name."""
+        found: dict[str, range] = {}
+        start = 0
+        for field in self.fields:
+            found[field.name] = range(start, start + field.num_vectors)
+            start += field.num_vectors
+        return found
 
 
 def replace(schema: Schema, **changes: Any) -> Schema:

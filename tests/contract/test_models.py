@@ -45,9 +45,10 @@ VARIANTS = {
     "masknet": [{"structure": "parallel", "dropout": 0.2}, {"hidden_dims": [], "reduction_ratio": 0.5}],
     "nfm": [{"embedding_dropout": 0.3, "batch_norm": True}],
     "pnn": [{"products": "outer"}, {"products": "both", "embedding_dropout": 0.3}],
+    "two_tower": [{"hidden_dims": [], "normalize": False}, {"learn_temperature": True, "batch_norm": True}],
     "xdeepfm": [{"cin_layer_dims": [3]}, {"embedding_dropout": 0.3, "dropout": 0.2}],
 }
-WITHOUT_MLP = ("autoint", "masknet")  # may have no hidden layers
+WITHOUT_MLP = ("autoint", "masknet", "two_tower")  # may have no hidden layers
 NO_DROPOUT = {"dropout": 0.0, "embedding_dropout": 0.0, "mlp1_dropout": 0.0, "mlp2_dropout": 0.0}
 CASES = [(name, {}) for name in models] + [(name, more) for name in VARIANTS for more in VARIANTS[name]]
 every_model = pytest.mark.parametrize(("name", "more"), CASES, ids=[f"{n}-{'-'.join(m)}".strip("-") for n, m in CASES])

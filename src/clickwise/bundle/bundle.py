@@ -241,4 +241,8 @@ def _features_data(pipeline: FeaturePipeline) -> dict[str, Any]:
     inputs = pipeline.inputs
     fields = [dataclasses.asdict(f) for f in inputs.fields]
     fields = [{key: value for key, value in f.items() if key != "cross" or value} for f in fields]  # as old bundles
-    return {"schema": schema_to_data(pipeline.schema), "inputs": {"fields": fields, "dense": list(inputs.dense)}}
+    described = {"fields": fields, "dense": list(inputs.dense)}
+    return {
+        "schema": schema_to_data(pipeline.schema),
+        "inputs": described | ({"item": list(inputs.item)} if inputs.item else {}),
+    }

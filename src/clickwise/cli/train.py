@@ -12,7 +12,7 @@ from clickwise.progress_bar import ProgressBar
 
 _NAMES = (  # written out, so that --help needs no torch
     "deepfm (default), autoint, dcn, dcn_v2, dlrm, dnn, ffm, fibinet, final_mlp, fm, fnn, lr, masknet, nfm, pnn, "
-    "wide_deep, xdeepfm"
+    "two_tower, wide_deep, xdeepfm"
 )
 
 

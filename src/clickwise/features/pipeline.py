@@ -16,7 +16,7 @@ from clickwise.features.cross import Cross
 from clickwise.features.side_by_side import side_by_side
 from clickwise.features.transform import BadCell, BadCells, DenseTransform, SparseTransform, Transform
 from clickwise.registry import transforms
-from clickwise.schema import PADDING_ROW, Feature, InputSpec, Schema
+from clickwise.schema import PADDING_ROW, Feature, InputSpec, Schema, replace
 
 
 class Encoded(NamedTuple):
@@ -47,8 +47,22 @@ class FeaturePipeline:
         sparse = [t.field for t in fitted.values() if isinstance(t, SparseTransform)]
         crosses = [t.field for t in fitted.values() if isinstance(t, Cross)]
         dense = tuple(name for name, t in fitted.items() if isinstance(t, DenseTransform))
-        self.inputs = InputSpec(fields=(*sparse, *crosses), dense=dense)
+        self.inputs = InputSpec(fields=(*sparse, *crosses), dense=dense, item=schema.item_side)
         self._columns = schema.without_crosses().features
+
+    @property
+    def sides(self) -> tuple[FeaturePipeline, FeaturePipeline]:
+        """The features of the query, and those of the item: each encodes its own columns, to the same table rows."""
+        query, item = self.inputs.sides
+        return self._part(query), self._part(item)
+
+    def _part(self, inputs: InputSpec) -> FeaturePipeline:
+        names = {*(f.name for f in inputs.fields), *inputs.dense}
+        features = tuple(f for f in self.schema.features if f.name in names)
+        schema = replace(self.schema, features=features, item_features=())
+        part = FeaturePipeline(schema, {name: t for name, t in self.transforms.items() if name in names})
+        part.inputs = inputs
+        return part
 
     @classmethod
     def fitting(cls, schema: Schema, types: Mapping[str, pa.DataType]) -> PipelineFit:

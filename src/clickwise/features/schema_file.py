@@ -25,6 +25,8 @@ _COMMENTS = {
     "time": "the column of time stamps; the last rows by it validate",
     "time_format": "how the time is written, for strptime",
     "group": "the column that groups rows for gauc, such as the user",
+    "item": "the column that identifies what was shown, such as the ad",
+    "item_features": "the features that describe the item; the others describe the query",
     "truth": "the true click probability, known for simulated data; never a feature",
     "positive": "labels that count as 1; every other one is 0",
     "threshold": "labels from here on count as 1",

@@ -10,9 +10,11 @@ from clickwise.layers.fm import FMInteraction, bi_interaction
 from clickwise.layers.linear import Linear
 from clickwise.layers.mask_block import MaskBlock
 from clickwise.layers.mlp import MLP, flat_input
+from clickwise.layers.pooling import Pooling
 from clickwise.layers.products import field_aware_pairs, inner_products, outer_product
 from clickwise.layers.self_attention import SelfAttention
 from clickwise.layers.senet import SENET
+from clickwise.layers.tower import Tower
 
 __all__ = [
     "CIN",
@@ -30,7 +32,9 @@ __all__ = [
     "FeatureGate",
     "Linear",
     "MaskBlock",
+    "Pooling",
     "SelfAttention",
+    "Tower",
     "bi_interaction",
     "field_aware_pairs",
     "flat_input",

@@ -17,6 +17,7 @@ from clickwise.models.masknet import MaskNet
 from clickwise.models.nfm import NFM
 from clickwise.models.pnn import PNN
 from clickwise.models.ranker import Pretraining, Ranker, build_model
+from clickwise.models.two_tower import TwoTower
 from clickwise.models.wide_deep import WideDeep
 from clickwise.models.xdeepfm import XDeepFM
 
@@ -38,6 +39,7 @@ __all__ = [
     "MaskNet",
     "Pretraining",
     "Ranker",
+    "TwoTower",
     "WideDeep",
     "XDeepFM",
     "build_model",

@@ -34,6 +34,8 @@ class Ranker(nn.Module, ABC):
     """
 
     Config: ClassVar[type]
+    objective: ClassVar[str] = "logistic"
+    """What it is trained for unless told otherwise: a name that `TrainingConfig.objective` knows."""
 
     def __init__(self, config: Any, inputs: InputSpec) -> None:
         super().__init__()
