@@ -62,10 +62,10 @@ class Batch:
         weight = None if self.slot_weight is None else self.slot_weight[:, slots]
         return Batch(self.sparse[:, slots], self.dense[:, dense], weight, self.label, self.weight)
 
-    def followed_by(self, other: Batch) -> Batch:
-        """The rows of this batch, then those of another one of the same parts."""
-        pairs = zip(self._parts(), other._parts(), strict=True)
-        return Batch(*(None if a is None or b is None else torch.cat([a, b]) for a, b in pairs))  # type: ignore[arg-type]
+    def followed_by(self, *others: Batch) -> Batch:
+        """The rows of this batch, then those of others of the same parts."""
+        parts = zip(*(batch._parts() for batch in (self, *others)), strict=True)
+        return Batch(*(None if any(p is None for p in part) else torch.cat(part) for part in parts))  # type: ignore[arg-type]
 
     def _parts(self) -> tuple[Tensor | None, ...]:
         return self.sparse, self.dense, self.slot_weight, self.label, self.weight

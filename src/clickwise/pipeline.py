@@ -118,11 +118,9 @@ def train(
     prepared = prepare(source, resolved, reading, valid=valid_source, progress=progress)
     if prepared.valid is None:
         progress.warn("no validation rows: the last weights are kept and nothing is measured")
-    counts = prepared.summary.parts["train"]
-    base_rate = counts.positives / counts.rows
-    ranker = build_model(run.model, prepared.pipeline.inputs, run.training.seed, base_rate)
+    ranker = build_model(run.model, prepared.pipeline.inputs, run.training.seed, prepared.base_rate)
     checkpoint = _checkpoint_folder(run, resolved, (source, valid_source))
-    _pretrain(ranker, prepared, run.training, base_rate, checkpoint, progress)
+    _pretrain(ranker, prepared, run.training, checkpoint, progress)
     result = train_model(ranker, prepared.train, prepared.valid, run.training, progress, checkpoint=checkpoint)
     bundle = Bundle(prepared.pipeline, ranker, _provenance(source, run, prepared, ranker, result))
     if out is not None:
@@ -292,8 +290,8 @@ def suggest_crosses(
     prepared = prepare(source, resolve_schema(source, run, progress), run.data, progress=progress)
     if prepared.valid is None:
         raise DataError("no validation rows", file=source.name, fix="set data.valid_fraction above 0")
-    pipeline, counts = prepared.pipeline, prepared.summary.parts["train"]
-    base = build_model(LR.Config(), pipeline.inputs, run.training.seed, counts.positives / counts.rows)
+    pipeline = prepared.pipeline
+    base = build_model(LR.Config(), pipeline.inputs, run.training.seed, prepared.base_rate)
     train_model(base, prepared.train, prepared.valid, run.training, progress)
     train, valid = (_scored_rows(base, part, run.training.seed) for part in (prepared.train, prepared.valid))
     gains = cross_gains(train, valid, pipeline.inputs, [f.of for f in pipeline.schema.crosses], progress)
@@ -340,7 +338,6 @@ def _pretrain(
     ranker: Ranker,
     prepared: Prepared,
     config: TrainingConfig,
-    base_rate: float,
     checkpoint: Path | None,
     progress: Progress,
 ) -> None:
@@ -355,7 +352,7 @@ def _pretrain(
     if wanted is None:
         return
     progress.note(f"pre-training {models.name_of(wanted.config)}, epochs: {wanted.epochs}")
-    first = build_model(wanted.config, ranker.inputs, config.seed, base_rate)
+    first = build_model(wanted.config, ranker.inputs, config.seed, prepared.base_rate)
     config = replace(config, epochs=wanted.epochs, groups=())
     folder = None if checkpoint is None else checkpoint / "pretraining"
     if train_model(first, prepared.train, prepared.valid, config, progress, checkpoint=folder).interrupted:
@@ -393,6 +390,9 @@ def _provenance(
 ) -> Provenance:
     summary = prepared.summary
     held_out = {"valid": prepared.valid, "test": prepared.test}
+    metrics = {name: _part_metrics(ranker, part) for name, part in held_out.items() if part is not None}
+    if prepared.valid is not None:
+        metrics["valid"] |= result.best_metrics
     return Provenance(
         data={
             "source": source.name,
@@ -403,7 +403,7 @@ def _provenance(
             "quarantined": summary.quarantined,
             "quarantine": summary.quarantine,
         },
-        metrics={name: _part_metrics(ranker, part) for name, part in held_out.items() if part is not None},
+        metrics=metrics,
         training={
             "rows": result.rows_seen,
             "seconds": result.seconds,

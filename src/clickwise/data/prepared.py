@@ -68,6 +68,12 @@ class Prepared:
     test: EncodedPart | None
     summary: PrepareSummary
 
+    @property
+    def base_rate(self) -> float | None:
+        """Share of clicks of the training rows; None where they have only clicks, or none."""
+        train = self.summary.parts["train"]
+        return train.positives / train.rows if 0 < train.positives < train.rows else None
+
 
 def write_summary(folder: Path, summary: PrepareSummary) -> None:
     """Put the summary beside the parts."""

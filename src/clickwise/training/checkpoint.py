@@ -20,7 +20,7 @@ from clickwise.optim import Optimizer
 from clickwise.training.config import TrainingConfig, training_config_to_data
 from clickwise.training.state import Position
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _MAY_CHANGE = ("epochs", "patience", "threads")
 """Keys that may differ on resume: they change when training ends or how fast it is, not what a step does.
 Where a schedule spans all planned steps, `epochs` is no such key."""
@@ -29,8 +29,8 @@ Where a schedule spans all planned steps, `epochs` is no such key."""
 class Checkpoints:
     """The checkpoints of one run: `folder/step-<n>/`, the newest whole one is the one that counts, older ones go.
 
-    step-<n>/model.safetensors, optimizer.safetensors, random.safetensors (torch's generator), best.safetensors (after
-    a first validation), and run.json (position, history, training config, rows of the training set).
+    step-<n>/model.safetensors, optimizer.safetensors, objective.safetensors, random.safetensors (torch's generator),
+    best.safetensors (after a first validation), and run.json (position, history, training config, rows of the training set).
 
     Args:
         folder: of the run.
@@ -49,7 +49,9 @@ class Checkpoints:
         found = [p for p in self.folder.glob("step-*") if (p / "run.json").is_file()]
         return max(found, key=lambda p: int(p.name.removeprefix("step-")), default=None)
 
-    def save(self, model: nn.Module, optimizer: Optimizer, position: Position, best: Path) -> None:
+    def save(
+        self, model: nn.Module, optimizer: Optimizer, objective: dict[str, Tensor], position: Position, best: Path
+    ) -> None:
         """Write a checkpoint of `position`, then remove the older ones.
 
         Raises:
@@ -59,6 +61,7 @@ class Checkpoints:
         with whole_folder(target) as new:
             save_tensors(model.state_dict(), new / "model.safetensors")
             save_tensors(optimizer.state_dict(), new / "optimizer.safetensors")
+            save_tensors(objective, new / "objective.safetensors")
             save_tensors({"torch": torch.get_rng_state()}, new / "random.safetensors")
             if position.best_step is not None:
                 _link(best, new / "best.safetensors")
@@ -68,8 +71,10 @@ class Checkpoints:
             if old != target:
                 shutil.rmtree(old, ignore_errors=True)
 
-    def load(self, folder: Path, model: nn.Module, optimizer: Optimizer, best: Path) -> Position:
-        """Bring model, optimiser, torch's generator and the best weights back to where `folder` was saved.
+    def load(
+        self, folder: Path, model: nn.Module, optimizer: Optimizer, objective: dict[str, Tensor], best: Path
+    ) -> Position:
+        """Bring model, optimiser, the objective's state, torch's generator and the best weights back to where `folder` was saved.
 
         Raises:
             ConfigError: it was saved by a run with another training config or other data.
@@ -82,6 +87,7 @@ class Checkpoints:
             load_into(model.state_dict(), folder / "model.safetensors")
             load_into(state, folder / "optimizer.safetensors")
             optimizer.load_state_dict(state)
+            load_into(objective, folder / "objective.safetensors")
             random: dict[str, Tensor] = {"torch": torch.empty_like(torch.get_rng_state())}
             load_into(random, folder / "random.safetensors")
             position = Position(**run["position"])

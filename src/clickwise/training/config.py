@@ -15,10 +15,38 @@ from clickwise.training.schedule import SCHEDULES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RetrievalConfig:
+    """How queries and candidates meet in training for retrieval.
+
+    Args:
+        uniform_negatives: items drawn from all items for each step, as candidates beside those of the batch.
+        correct_sampling: correct the sampled softmax for how often an item is a candidate (see `sampled_softmax`).
+        frequency_rate: of `FrequencyEstimator`, in (0, 1].
+        margin: of `cosine_contrastive`, in [-1, 1].
+        negative_weight: of `cosine_contrastive`, > 0.
+    """
+
+    uniform_negatives: int = 0
+    correct_sampling: bool = True
+    frequency_rate: float = 0.05
+    margin: float = 0.5
+    negative_weight: float = 100.0
+
+    def __post_init__(self) -> None:
+        require(self.uniform_negatives >= 0, "uniform_negatives", self.uniform_negatives, "a whole number >= 0")
+        require(0.0 < self.frequency_rate <= 1.0, "frequency_rate", self.frequency_rate, "a number in (0, 1]")
+        require(-1.0 <= self.margin <= 1.0, "margin", self.margin, "a number in [-1, 1]")
+        require(0.0 < self.negative_weight < float("inf"), "negative_weight", self.negative_weight, "a number > 0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingConfig:
     """How a model is trained.
 
     Args:
+        objective: what it is trained for: "logistic", to tell clicks from the rest; of two towers "sampled_softmax",
+            "bpr" or "cosine_contrastive", to find what was clicked among all items. None: what the model is for.
+        retrieval: of the objectives of two towers.
         epochs: most passes over the training rows; early stopping usually ends sooner.
         batch_size: rows a step; None chooses by the number of training rows (`default_batch_size`).
         seed: of the order of the rows and of dropout.
@@ -36,7 +64,8 @@ class TrainingConfig:
         negative_keep_rate: w in (0, 1]; train on all clicks and this share of the rest, drawn anew in each epoch. The
             loss is that of the logit minus ln w, so that the model itself stays calibrated (see `SampledRows`).
         validate_every: steps between validations; 0 validates at the end of each epoch only.
-        monitor: the metric that decides what is best.
+        monitor: the metric that decides what is best: "log_loss" or "roc_auc" of clicks, "recall_at_20" or "ndcg_at_20"
+            of retrieval. None: the first of the two.
         patience: stop after this many validations without improvement; 0 never stops early.
         min_delta: an improvement is larger than this.
         reduce_on_plateau: factor in (0, 1] of the learning rates after a validation without improvement; 1 is off.
@@ -46,6 +75,8 @@ class TrainingConfig:
         threads: threads of torch and of the kernels; None leaves torch's choice.
     """
 
+    objective: Literal["logistic", "sampled_softmax", "bpr", "cosine_contrastive"] | None = None
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     epochs: int = 10
     batch_size: int | None = None
     seed: int = 1
@@ -60,7 +91,7 @@ class TrainingConfig:
     label_smoothing: float = 0.0
     negative_keep_rate: float = 1.0
     validate_every: int = 0
-    monitor: Literal["log_loss", "roc_auc"] = "log_loss"
+    monitor: Literal["log_loss", "roc_auc", "recall_at_20", "ndcg_at_20"] | None = None
     patience: int = 2
     min_delta: float = 0.0
     reduce_on_plateau: float = 1.0
@@ -82,7 +113,10 @@ class TrainingConfig:
         keep = self.negative_keep_rate
         require(0.0 < keep <= 1.0, "negative_keep_rate", keep, "a number in (0, 1]")
         require(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "'auto', 'fp32' or 'bf16'")
-        require(self.monitor in ("log_loss", "roc_auc"), "monitor", self.monitor, "'log_loss' or 'roc_auc'")
+        allowed = ("log_loss", "roc_auc", "recall_at_20", "ndcg_at_20")
+        require(self.monitor in (None, *allowed), "monitor", self.monitor, f"{', '.join(allowed)}, or none")
+        objectives = ("logistic", "sampled_softmax", "bpr", "cosine_contrastive")
+        require(self.objective in (None, *objectives), "objective", self.objective, f"{', '.join(objectives)}, or none")
         require(0.0 < self.reduce_on_plateau <= 1.0, "reduce_on_plateau", self.reduce_on_plateau, "a number in (0, 1]")
         clip = self.clip_grad_norm
         require(clip is None or 0.0 < clip < float("inf"), "clip_grad_norm", clip, "a number > 0, or none")

@@ -7,12 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from clickwise.batch import Batch
 from clickwise.errors import ClickwiseError, DataError
-from clickwise.losses import binary_cross_entropy
 from clickwise.models import Ranker
 from clickwise.native import freed_memory_kept, set_threads
 from clickwise.native.precision import resolve, using
@@ -22,11 +21,10 @@ from clickwise.training.best import BestWeights, best_weights
 from clickwise.training.checkpoint import Checkpoints
 from clickwise.training.config import TrainingConfig, default_batch_size
 from clickwise.training.interrupt import Interrupt, interruptible
+from clickwise.training.objectives import Objective, make_objective, monitor_of
 from clickwise.training.prefetch import prefetch
-from clickwise.training.sampling import SampledRows
 from clickwise.training.schedule import rate_factor
 from clickwise.training.state import Position, Rows, TrainingResult, epoch_seed
-from clickwise.training.validation import validate
 
 
 def train_model(
@@ -39,7 +37,7 @@ def train_model(
     checkpoint: Path | None = None,
     scratch: Path | None = None,
 ) -> TrainingResult:
-    """Train `model` in place on the logistic loss; at the end it holds its best weights and is in evaluation mode.
+    """Train `model` in place; at the end it holds its best weights and is in evaluation mode.
 
     Ctrl-C ends the run between two steps: with the best weights so far, or the current ones when nothing was validated
     yet. The same initial weights, rows, config and number of threads give the same numbers. torch's generator and
@@ -66,15 +64,14 @@ def train_model(
     if valid is not None and not len(valid):
         raise DataError("there are no validation rows", fix="give more data, or a larger validation share")
     checkpoints = None if checkpoint is None else Checkpoints(checkpoint, config, len(train))
-    if config.negative_keep_rate < 1.0:
-        train = SampledRows(train, config.negative_keep_rate)
+    objective = make_objective(model, train, valid, config)
     with (
         _settings(config),
         freed_memory_kept(),
         interruptible() as interrupt,
         best_weights(checkpoint or scratch) as best,
     ):
-        run = _Run(model, train, valid, config, progress or Progress(), interrupt, best)
+        run = _Run(model, objective, valid is not None, config, progress or Progress(), interrupt, best)
         return run.run(checkpoints)
 
 
@@ -98,14 +95,14 @@ class _Run:
     def __init__(
         self,
         model: Ranker,
-        train: Rows,
-        valid: Rows | None,
+        objective: Objective,
+        validates: bool,
         config: TrainingConfig,
         progress: Progress,
         interrupt: Interrupt,
         best: BestWeights,
     ) -> None:
-        self.model, self.train, self.valid, self.config = model, train, valid, config
+        self.model, self.objective, self.validates, self.config = model, objective, validates, config
         self.progress, self.interrupt, self.best = progress, interrupt, best
         self.optimizer = Optimizer(
             model,
@@ -116,15 +113,15 @@ class _Run:
             groups=config.groups,
         )
         self.position = Position()
+        self.monitor = monitor_of(config, model)
         self.precision = resolve(config.precision)
-        self.sampling_shift = math.log(config.negative_keep_rate)
-        self.batch_size = config.batch_size or default_batch_size(len(train))
-        self.planned_steps = config.epochs * -(-len(train) // self.batch_size)
+        self.batch_size = config.batch_size or default_batch_size(len(objective))
+        self.planned_steps = config.epochs * -(-len(objective) // self.batch_size)
         self._between_steps = True
 
     def run(self, checkpoints: Checkpoints | None) -> TrainingResult:
         if checkpoints is not None and (latest := checkpoints.latest()) is not None:
-            self.position = checkpoints.load(latest, self.model, self.optimizer, self.best.path)
+            self.position = checkpoints.load(latest, self.model, self.optimizer, self.objective.state(), self.best.path)
             self.progress.note(f"going on from {latest}: epoch {self.position.epoch + 1}, step {self.position.step}")
         self._started = time.perf_counter() - self.position.seconds
         interrupted = False
@@ -167,36 +164,30 @@ class _Run:
         """One pass over the rows, or the rest of one; false when it was stopped early."""
         p, c = self.position, self.config
         self.model.train()
-        rows = self.train.batches(self.batch_size, epoch_seed(c.seed, p.epoch), p.batch)
-        with prefetch(rows, distinct=self.model.slot_starts()) as batches:
+        with prefetch(self.objective.steps(self.batch_size, epoch_seed(c.seed, p.epoch), p.batch)) as steps:
             self._start_stage()
             if self._validation_due() and not self._validate():
                 return False
-            for batch in batches:
-                self._step(batch)
+            for step in steps:
+                self._step(step)
                 if self._validation_due():
                     if not self._validate():
                         return False
                     self._start_stage()
                 self.interrupt.check()
         self.progress.finish()
-        if p.epoch == 0 and not (p.clicks and p.no_clicks):
-            raise DataError(
-                f"all {p.rows_seen:,} training labels are {int(p.clicks > 0)}",
-                fix="a model needs rows with and without a click; check the label column",
-            )
-        if self.valid is not None and p.validated_step < p.step:
+        if p.epoch == 0:
+            self.objective.check()
+        if self.validates and p.validated_step < p.step:
             self._validate()
         return True
 
-    def _step(self, batch: Batch) -> None:
+    def _step(self, step: Any) -> None:
         p, c = self.position, self.config
-        assert batch.label is not None
         if self.optimizer.decays_tables:
-            self.optimizer.catch_up(batch.distinct_of(self.model.slot_starts()).rows)
+            self.optimizer.catch_up(self.objective.rows_of(step))
         with using(self.precision):
-            logit = self.model(batch) - self.sampling_shift if self.sampling_shift else self.model(batch)
-            loss = binary_cross_entropy(logit, batch.label, batch.weight, smoothing=c.label_smoothing)
+            loss = self.objective.loss(step, p.step + 1)
         value = loss.item()
         if not math.isfinite(value):
             raise ClickwiseError(
@@ -209,29 +200,24 @@ class _Run:
             c.schedule, p.step, total=self.planned_steps, warmup=c.warmup_steps, final=c.final_rate
         )
         self.optimizer.step(c.clip_grad_norm)
-        if p.epoch == 0:
-            clicks = int(batch.label.sum())
-            p.clicks += clicks
-            p.no_clicks += len(batch) - clicks
         p.batch += 1
         p.step += 1
-        p.rows_seen += len(batch)
-        p.loss_sum += value * len(batch)
-        p.loss_rows += len(batch)
+        p.rows_seen += len(step)
+        p.loss_sum += value * len(step)
+        p.loss_rows += len(step)
         self._between_steps = True
-        self.progress.advance(len(batch), loss=p.loss_sum / p.loss_rows)
+        self.progress.advance(len(step), loss=p.loss_sum / p.loss_rows)
 
     def _validation_due(self) -> bool:
         p, every = self.position, self.config.validate_every
-        return bool(self.valid is not None and every and p.step % every == 0 and p.validated_step < p.step)
+        return bool(self.validates and every and p.step % every == 0 and p.validated_step < p.step)
 
     def _validate(self) -> bool:
         """Measure, remember, keep the weights if they are the best; false when patience has run out."""
         p, c = self.position, self.config
-        assert self.valid is not None
         self.optimizer.settle()
-        figures = validate(self.model, self.valid, self.progress, self.interrupt)
-        better = not p.best_metrics or _gain(c.monitor, p.best_metrics, figures) > c.min_delta
+        figures = self.objective.validate(self.progress, self.interrupt)
+        better = not p.best_metrics or _gain(self.monitor, p.best_metrics, figures) > c.min_delta
         if better:
             self.best.keep(self.model)
         self._between_steps = False
@@ -257,15 +243,15 @@ class _Run:
 
     def _start_stage(self) -> None:
         p, c = self.position, self.config
-        self.progress.start(f"epoch {p.epoch + 1}/{c.epochs}", max(0, len(self.train) - p.batch * self.batch_size))
+        self.progress.start(f"epoch {p.epoch + 1}/{c.epochs}", max(0, len(self.objective) - p.batch * self.batch_size))
 
     def _save(self, checkpoints: Checkpoints | None) -> None:
         if checkpoints is not None:
             self.position.seconds = time.perf_counter() - self._started
-            checkpoints.save(self.model, self.optimizer, self.position, self.best.path)
+            checkpoints.save(self.model, self.optimizer, self.objective.state(), self.position, self.best.path)
 
 
 def _gain(monitor: str, before: dict[str, float], after: dict[str, float]) -> float:
-    """By how much `after` is better: log_loss falls, roc_auc rises."""
+    """By how much `after` is better: a loss falls, all else rises."""
     change = after[monitor] - before[monitor]
-    return change if monitor == "roc_auc" else -change
+    return -change if monitor.endswith("_loss") else change

@@ -34,7 +34,6 @@ class Position:
         step: batches done in all.
         rows_seen: rows of these batches.
         loss_sum: sum over rows of the training loss since the last validation; loss_rows: these rows.
-        clicks: labels of 1, and no_clicks: of 0, in the first epoch.
         validated_step: step of the last validation.
         stale: validations since the best one.
         plateau: factor of the learning rates that validations without improvement came to.
@@ -49,8 +48,6 @@ class Position:
     rows_seen: int = 0
     loss_sum: float = 0.0
     loss_rows: int = 0
-    clicks: int = 0
-    no_clicks: int = 0
     validated_step: int = 0
     stale: int = 0
     plateau: float = 1.0

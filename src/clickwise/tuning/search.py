@@ -18,8 +18,9 @@ from clickwise.models import build_model
 from clickwise.pipeline import resolve_schema
 from clickwise.progress import Progress
 from clickwise.progress_bar import default_progress
+from clickwise.registry import models
 from clickwise.run_config import RunConfig, run_config
-from clickwise.training import TrainingResult, train_model
+from clickwise.training import TrainingResult, monitor_of, train_model
 from clickwise.tuning.space import search_space
 from clickwise.tuning.study import Study, optuna_module
 from clickwise.tuning.summary import TuningSummary
@@ -79,7 +80,7 @@ def tune(
     prints = [None if part is None else part.fingerprint() for part in (source, valid_source)]
     code = type(run.model).__module__
     asked = json.dumps([run.to_toml(schema), repr(space), seed, code, prints])
-    monitor = run.training.monitor
+    monitor = monitor_of(run.training, models.get(models.name_of(run.model)))
     study = Study(out, space, monitor, seed, hashlib.sha256(asked.encode()).hexdigest())
     going_on = True
     while going_on and len(study.trials()) < trials:
@@ -93,8 +94,7 @@ def tune(
 
 
 def _train(run: RunConfig, rows: Prepared, progress: Progress) -> TrainingResult:
-    counts = rows.summary.parts["train"]
-    ranker = build_model(run.model, rows.pipeline.inputs, run.training.seed, counts.positives / counts.rows)
+    ranker = build_model(run.model, rows.pipeline.inputs, run.training.seed, rows.base_rate)
     return train_model(ranker, rows.train, rows.valid, run.training, progress)
 
 

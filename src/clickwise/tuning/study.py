@@ -42,7 +42,7 @@ class Study:
     Args:
         out: its folder.
         space: what is searched.
-        monitor: "log_loss", which should be low, or "roc_auc", which should be high.
+        monitor: a metric of validations: a loss should be low, all else high.
         seed: of the search.
         asked: a digest of everything that the trials depend on.
 
@@ -56,11 +56,11 @@ class Study:
         out.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space, self.seed = space, seed
-        self._best_of: Callable[..., Any] = max if monitor == "roc_auc" else min
+        self._best_of: Callable[..., Any] = min if monitor.endswith("_loss") else max
         self._study = optuna.create_study(
             storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(out / JOURNAL))),
             study_name=_NAME,
-            direction="maximize" if monitor == "roc_auc" else "minimize",
+            direction="minimize" if monitor.endswith("_loss") else "maximize",
             pruner=optuna.pruners.MedianPruner(),
             load_if_exists=True,
         )

@@ -23,12 +23,11 @@ def threads() -> int:
     return sum(t.name == "clickwise-prefetch" for t in threading.enumerate())
 
 
-def test_gives_the_same_batches_in_order_with_distinct_ids_found():
-    with prefetch(InMemoryRows(BATCH).batches(8, None), distinct=SPECS["plain"].slot_starts()) as batches:
+def test_gives_the_same_batches_in_order():
+    with prefetch(InMemoryRows(BATCH).batches(8, None)) as batches:
         found = list(batches)
     assert [len(b) for b in found] == [8] * 6 + [2]
     assert found[3].sparse.tolist() == BATCH.sparse[24:32].tolist()
-    assert all(list(b._distinct) == [SPECS["plain"].slot_starts()] for b in found)
     assert threads() == 0
 
 
@@ -37,7 +36,7 @@ def test_an_error_of_the_source_is_raised_where_batches_are_used():
         yield BATCH
         raise ValueError("broken source")
 
-    with prefetch(broken(), distinct=SPECS["plain"].slot_starts()) as batches:
+    with prefetch(broken()) as batches:
         assert next(batches) is BATCH
         with pytest.raises(ValueError, match="broken source"):
             next(batches)
@@ -54,7 +53,7 @@ def test_leaving_early_ends_the_thread_and_reads_no_more_than_two_ahead():
             last = next(taken)
             yield BATCH
 
-    with pytest.raises(KeyboardInterrupt), prefetch(endless(), distinct=None) as batches:
+    with pytest.raises(KeyboardInterrupt), prefetch(endless()) as batches:
         interrupted_after(next(batches))
     assert threads() == 0
     assert last <= 4

@@ -30,7 +30,7 @@ def validate(model: Ranker, rows: Rows, progress: Progress, interrupt: Interrupt
     model.eval()
     progress.start("validate", len(rows))
     try:
-        with prefetch(rows.batches(_BATCH_SIZE, None), distinct=None) as batches, torch.inference_mode():
+        with prefetch(rows.batches(_BATCH_SIZE, None)) as batches, torch.inference_mode():
             for batch in batches:
                 interrupt.check()
                 assert batch.label is not None

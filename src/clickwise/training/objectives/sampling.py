@@ -26,7 +26,7 @@ class SampledRows:
 
     Args:
         rows: all rows; their labels are counted once.
-        keep_rate: w, in (0, 1].
+        keep_rate: w, in [0, 1].
     """
 
     def __init__(self, rows: Rows, keep_rate: float) -> None:

@@ -11,7 +11,7 @@ from clickwise.models import LR, build_model
 from clickwise.optim import Adam
 from clickwise.schema import Field, InputSpec
 from clickwise.training import TrainingConfig, train_model
-from clickwise.training.sampling import SampledRows
+from clickwise.training.objectives.sampling import SampledRows
 from model_inputs import InMemoryRows
 
 SPEC = InputSpec(fields=(Field(name="a", num_ids=4),), dense=("row",))

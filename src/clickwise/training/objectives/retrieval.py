@@ -1,0 +1,129 @@
+"""Training to find a query's item among all items: in-batch candidates, corrected for how they came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clickwise.batch import Batch
+from clickwise.errors import DataError
+from clickwise.losses import bayesian_personalized_ranking, cosine_contrastive, sampled_softmax
+from clickwise.models import TwoTower
+from clickwise.progress import Progress
+from clickwise.training.config import TrainingConfig
+from clickwise.training.interrupt import Interrupt
+from clickwise.training.objectives.corpus import gather, names_of
+from clickwise.training.objectives.frequency import FrequencyEstimator
+from clickwise.training.objectives.objective import Objective
+from clickwise.training.objectives.retrieved import HeldOut
+from clickwise.training.objectives.sampling import SampledRows
+from clickwise.training.state import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """A step: B queries and the C distinct items that they choose among.
+
+    Args:
+        query: the queries' slots, with their weights.
+        item: the items' slots: first those of the batch, then those drawn.
+        names: [C] uint64, the items by name.
+        in_batch: how many of the items come from the batch.
+        target: [B] int64, each query's own item.
+    """
+
+    query: Batch
+    item: Batch
+    names: np.ndarray
+    in_batch: int
+    target: Tensor
+
+    def __len__(self) -> int:
+        return len(self.query)
+
+
+class RetrievalObjective(Objective):
+    """A loss over the queries of a batch and its distinct items, with uniformly drawn ones beside them.
+
+    Rows with label 0 are left out. Candidates are distinct, so that an item is never its own negative (no accidental
+    hits) and popular ones count once; the probability that an item is among them, for the correction, is therefore that
+    of being in a batch, which `FrequencyEstimator` learns as it goes, or being drawn: q = 1 - (1 - p) (1 - U / C).
+
+    Reference: Yi et al. 2019; Yang et al. 2020, "Mixed Negative Sampling for Learning Two-tower Neural Networks in
+    Recommendations", for the drawn ones.
+
+    Raises:
+        DataError: no row is a positive.
+    """
+
+    def __init__(self, model: TwoTower, train: Rows, valid: Rows | None, config: TrainingConfig) -> None:
+        self._model, self._config = model, config.retrieval
+        self._loss = config.objective or model.objective
+        self._rows: Rows = SampledRows(train, 0.0)
+        if not len(self._rows):
+            raise DataError("no training row has label 1", fix="retrieval learns from clicks alone; check the label")
+        self.corpus = gather(train, lambda batch: model.split(batch)[1])
+        self._frequency = FrequencyEstimator(len(self.corpus), self._config.frequency_rate)
+        self._held_out = None if valid is None else HeldOut(model, self.corpus, train, valid)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def steps(self, batch_size: int, seed: int, start: int) -> Iterator[Candidates]:
+        for number, batch in enumerate(self._rows.batches(batch_size, seed, start), start):
+            yield self._candidates(batch, np.random.default_rng([seed, number]))
+
+    def _candidates(self, batch: Batch, random: np.random.Generator) -> Candidates:
+        query, own = self._model.split(batch)
+        names, first, target = np.unique(names_of(own), return_index=True, return_inverse=True)
+        item = own.take(torch.from_numpy(first))
+        count = min(self._config.uniform_negatives, len(self.corpus))
+        if count:
+            drawn = random.choice(len(self.corpus), count, replace=False, shuffle=False)
+            drawn = drawn[~np.isin(self.corpus.names[drawn], names)]
+            more = self.corpus.items.take(torch.from_numpy(drawn))
+            item = Batch(item.sparse, item.dense, item.slot_weight).followed_by(more)
+            names = np.concatenate([names, self.corpus.names[drawn]])
+        for part, pooling in zip((query, item), self._model.poolings, strict=True):
+            part.distinct_of(pooling.groups)
+        return Candidates(query, item, names, len(first), torch.from_numpy(target.astype(np.int64)))
+
+    def rows_of(self, step: Candidates) -> Tensor:
+        parts = zip((step.query, step.item), self._model.poolings, strict=True)
+        return torch.unique(torch.cat([part.distinct_of(pooling.groups).rows for part, pooling in parts]))
+
+    def loss(self, step: Candidates, number: int) -> Tensor:
+        similarity = self._model.query(step.query) @ self._model.item(step.item).t()  # [B, C]
+        weight, c = step.query.weight, self._config
+        if self._loss == "cosine_contrastive":
+            return cosine_contrastive(similarity, step.target, c.margin, c.negative_weight, weight)
+        score = self._model.scaled(similarity)
+        if self._loss == "bpr":
+            return bayesian_personalized_ranking(score, step.target, weight)
+        return sampled_softmax(score, step.target, self._log_q(step, number), weight)
+
+    def _log_q(self, step: Candidates, number: int) -> Tensor | None:
+        """[C], ln of the probability that an item is a candidate; None where it is not to be corrected."""
+        if not self._config.correct_sampling:
+            return None
+        self._frequency.update(step.names[: step.in_batch], number)
+        drawn = min(self._config.uniform_negatives, len(self.corpus)) / len(self.corpus)
+        absent = (1.0 - self._frequency.probability(step.names)) * (1.0 - drawn)
+        return torch.log1p(-absent).clamp(min=-30.0)
+
+    def check(self) -> None:
+        if len(self.corpus) < 2:
+            raise DataError("all training rows show the same item", fix="check schema.item and schema.item_features")
+
+    def validate(self, progress: Progress, interrupt: Interrupt) -> dict[str, float]:
+        assert self._held_out is not None
+        return self._held_out.measure(progress, interrupt)
+
+    def state(self) -> dict[str, Tensor]:
+        return self._frequency.state()
+
+
