@@ -33,8 +33,8 @@ def binary_cross_entropy(
 def sampled_softmax(score: Tensor, target: Tensor, log_q: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
     """- 1/B sum_i w_i ln P_i, P_i = exp(c_ii) / sum_j exp(c_ij), c_ij = s_ij - ln q_j.
 
-    Subtracting ln q, of the own item as of the others, makes up for candidates that are there more often than others: in
-    expectation the sum is that over all items. Scores are divided by the temperature before, never after.
+    Subtracting ln q, of the own item as of the others, makes up for candidates that are there more often than others:
+    in expectation the sum is that over all items. Scores are divided by the temperature before, never after.
 
     Args:
         score: [B, C], s, of each query and each candidate; no item is a candidate twice.

@@ -86,7 +86,9 @@ class Schema:
                 )
             self._check_source(feature)
         for name in self.item_features if names else ():
-            require(name in names, "item_features", name, f"names of features{nearest(name, names)}: {', '.join(names)}")
+            require(
+                name in names, "item_features", name, f"names of features{nearest(name, names)}: {', '.join(names)}"
+            )
 
     @property
     def item_side(self) -> tuple[str, ...]:

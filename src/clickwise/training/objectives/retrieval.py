@@ -125,5 +125,3 @@ class RetrievalObjective(Objective):
 
     def state(self) -> dict[str, Tensor]:
         return self._frequency.state()
-
-
