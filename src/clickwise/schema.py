@@ -175,7 +175,7 @@ class InputSpec:
     whole: InputSpec | None = None
 
     def __post_init__(self) -> None:
-        require(bool(self.fields or self.dense), "features", "none", "at least one feature")
+        require(bool(self.fields or self.dense or self.whole), "features", "none", "at least one feature")
         kinds = [f.cross for f in self.fields]
         require(kinds == sorted(kinds), "fields", [f.name for f in self.fields], "crosses after all other fields")
         require(
@@ -220,8 +220,8 @@ class InputSpec:
 
     @property
     def weighted(self) -> bool:
-        """Whether any field carries slot weights."""
-        return any(f.weighted for f in self.fields)
+        """Whether any field carries slot weights; then the slots of all do, those of a part too."""
+        return any(f.weighted for f in (self.whole or self).fields)
 
     def offsets(self) -> list[int]:
         """First table row of each field."""

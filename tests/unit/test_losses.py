@@ -1,4 +1,4 @@
-"""The logistic loss against its definition."""
+"""Losses against their definitions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import math
 import pytest
 import torch
 
-from clickwise.losses import binary_cross_entropy
+from clickwise.losses import (
+    bayesian_personalized_ranking,
+    binary_cross_entropy,
+    cosine_contrastive,
+    sampled_softmax,
+)
 
 LOGIT, LABEL = [0.3, -2.0, 1.5, 40.0], [1.0, 0.0, 0.0, 1.0]
 
@@ -34,3 +39,41 @@ def test_smoothing_moves_the_labels_towards_a_half():
     smooth, p = 0.1 + 0.8 * y, torch.sigmoid(z)
     expected = -(smooth * p.log() + (1 - smooth) * (1 - p).log()).mean()
     torch.testing.assert_close(binary_cross_entropy(z, y, smoothing=0.2), expected)
+
+
+SCORE = [[2.0, 0.5, -1.0], [0.0, 1.0, 3.0]]
+TARGET = [0, 2]
+
+
+def test_sampled_softmax_corrects_all_candidates_the_own_one_too():
+    """Worked by hand: for the first query exp(2) / .5, exp(.5) / .25 and exp(-1) / 1 share the whole."""
+    q = [0.5, 0.25, 1.0]
+    powers = [[math.exp(s) / p for s, p in zip(row, q, strict=True)] for row in SCORE]
+    losses = [-math.log(row[own] / sum(row)) for row, own in zip(powers, TARGET, strict=True)]
+    score, target, log_q = torch.tensor(SCORE), torch.tensor(TARGET), torch.tensor(q).log()
+    assert sampled_softmax(score, target, log_q).item() == pytest.approx(sum(losses) / 2)
+    weighted = sampled_softmax(score, target, log_q, torch.tensor([3.0, 0.5])).item()
+    assert weighted == pytest.approx((3.0 * losses[0] + 0.5 * losses[1]) / 2)
+
+
+def test_a_constant_factor_of_the_probabilities_cancels():
+    score, target, log_q = torch.tensor(SCORE), torch.tensor(TARGET), torch.tensor([0.5, 0.25, 1.0]).log()
+    torch.testing.assert_close(sampled_softmax(score, target, log_q - 2.0), sampled_softmax(score, target, log_q))
+    torch.testing.assert_close(sampled_softmax(score, target), sampled_softmax(score, target, torch.full((3,), -5.0)))
+
+
+def test_pairwise_and_cosine_losses_leave_the_own_item_out_of_the_others():
+    score, target = torch.tensor(SCORE), torch.tensor(TARGET)
+    pairs = [
+        sum(math.log(1 + math.exp(row[j] - row[own])) for j in range(3) if j != own) / 2
+        for row, own in zip(SCORE, TARGET, strict=True)
+    ]
+    assert bayesian_personalized_ranking(score, target).item() == pytest.approx(sum(pairs) / 2)
+    contrasts = [
+        1 - row[own] + 4.0 * sum(max(0.0, row[j] - 0.4) for j in range(3) if j != own) / 2
+        for row, own in zip(SCORE, TARGET, strict=True)
+    ]
+    weight = torch.tensor([1.0, 2.0])
+    assert cosine_contrastive(score, target, 0.4, 4.0).item() == pytest.approx(sum(contrasts) / 2)
+    found = cosine_contrastive(score, target, 0.4, 4.0, weight).item()
+    assert found == pytest.approx((contrasts[0] + 2.0 * contrasts[1]) / 2)

@@ -30,7 +30,8 @@ class Checkpoints:
     """The checkpoints of one run: `folder/step-<n>/`, the newest whole one is the one that counts, older ones go.
 
     step-<n>/model.safetensors, optimizer.safetensors, objective.safetensors, random.safetensors (torch's generator),
-    best.safetensors (after a first validation), and run.json (position, history, training config, rows of the training set).
+    best.safetensors (after a first validation), and run.json (position, history, training config, rows of the training
+    set).
 
     Args:
         folder: of the run.
@@ -74,7 +75,7 @@ class Checkpoints:
     def load(
         self, folder: Path, model: nn.Module, optimizer: Optimizer, objective: dict[str, Tensor], best: Path
     ) -> Position:
-        """Bring model, optimiser, the objective's state, torch's generator and the best weights back to where `folder` was saved.
+        """Bring model, optimiser, objective, torch's generator and the best weights back to where `folder` was saved.
 
         Raises:
             ConfigError: it was saved by a run with another training config or other data.
