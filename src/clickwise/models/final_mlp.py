@@ -91,11 +91,7 @@ def _gate(config: FinalMLP.Config, dim: int, context: list[int]) -> FeatureGate:
 
 def _vectors_of(inputs: InputSpec, names: tuple[str, ...], key: str) -> list[int]:
     """Which of the F vectors are those of the fields named."""
-    where: dict[str, range] = {}
-    start = 0
-    for field in inputs.base.fields:
-        where[field.name] = range(start, start + field.num_vectors)
-        start += field.num_vectors
+    where = {field.name: range(vectors.start, vectors.stop) for field, vectors in inputs.vectors()}
     for name in names:
         require(name in where, key, name, f"the names of fields{nearest(name, where)}: {', '.join(where)}")
     return [vector for name in names for vector in where[name]]
