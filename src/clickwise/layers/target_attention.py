@@ -34,13 +34,13 @@ class TargetAttention(nn.Module):
 
     def forward(self, keys: Tensor, target: Tensor, filled: Tensor) -> Tensor:
         """keys [B, L, D], target [B, D], filled [B, L] bool."""
-        at = filled.flatten().nonzero().squeeze(1)  # entries, as indices into [B * L]
+        row, place = filled.nonzero(as_tuple=True)
+        at = row * filled.shape[1] + place  # the entries, as indices into [B * L]
         k = keys.flatten(0, 1).index_select(0, at)
-        t = target.index_select(0, at // filled.shape[1])
+        t = target.index_select(0, row)
         scores = self.mlp(torch.cat([k, t, k - t, k * t], 1)).squeeze(1)
+        of_padding = torch.finfo(scores.dtype).min if self.softmax else 0.0
+        weights = scores.new_full((filled.numel(),), of_padding).index_copy(0, at, scores).view_as(filled)
         if self.softmax:
-            empty = torch.full(filled.shape, torch.finfo(scores.dtype).min, dtype=scores.dtype)
-            weights = empty.flatten().index_copy(0, at, scores).view_as(filled).softmax(1) * filled
-        else:
-            weights = scores.new_zeros(filled.numel()).index_copy(0, at, scores).view_as(filled)
+            weights = weights.softmax(1) * filled  # a row without entries has none but these
         return (weights.unsqueeze(1) @ keys).squeeze(1)

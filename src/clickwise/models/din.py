@@ -55,14 +55,15 @@ class DIN(Ranker):
         one_by_one = (replace(f, pooling="none") if f.shares else f for f in inputs.base.fields)
         apart = InputSpec(fields=tuple(one_by_one), dense=inputs.dense)
         self.embedding = Embedding(apart, config.embedding_dim, dropout=config.embedding_dropout)
+        self.widths = [vectors.stop - vectors.start for _, vectors in apart.vectors()]
         self.sequences = _sequences(apart)
-        self.others = [vectors for field, vectors in apart.vectors() if not field.shares]
+        self.others = [place for place, field in enumerate(apart.fields) if not field.shares]
         dims, activation = config.attention_hidden_dims, config.activation
         self.attention = nn.ModuleList(
             TargetAttention(config.embedding_dim, dims, activation=activation, softmax=config.softmax)
             for _ in self.sequences
         )
-        num_vectors = sum(vectors.stop - vectors.start for vectors in self.others) + len(self.sequences)
+        num_vectors = sum(self.widths[place] for place in self.others) + len(self.sequences)
         in_dim = num_vectors * config.embedding_dim + inputs.num_dense
         self.mlp = MLP(in_dim, config.hidden_dims, dropout=config.dropout, activation=activation, out_dim=1)
 
@@ -71,25 +72,24 @@ class DIN(Ranker):
         return self.mlp.out_bias
 
     def forward(self, batch: Batch) -> Tensor:
-        v = self.embedding(batch)  # [B, F + entries, D]
-        found = [v[:, others] for others in self.others]
+        v = self.embedding(batch).split(self.widths, 1)  # of each field [B, vectors, D]
+        found = [v[place] for place in self.others]
         for attend, (slots, entries, target) in zip(self.attention, self.sequences, strict=True):
             filled = batch.sparse[:, slots] != PADDING_ROW
-            found.append(attend(v[:, entries], v[:, target], filled).unsqueeze(1))
+            found.append(attend(v[entries], v[target].squeeze(1), filled).unsqueeze(1))
         return self.mlp(flat_input(torch.cat(found, 1), batch.dense)).squeeze(1)
 
 
-def _sequences(inputs: InputSpec) -> list[tuple[slice, slice, int]]:
-    """Of each sequence its slots, the vectors of its entries, and the vector of the field that it shares."""
-    vectors = {field.name: where for field, where in inputs.vectors()}
+def _sequences(inputs: InputSpec) -> list[tuple[slice, int, int]]:
+    """Of each sequence its slots, and which field it is and which one it shares."""
+    places = {field.name: place for place, field in enumerate(inputs.fields)}
     found = []
     for field, slots in inputs.slots():
         if field.shares:
-            target = vectors[field.shares]
-            one = target.stop - target.start == 1
+            owner = places[field.shares]
             allowed = 'a field with one vector: pooling = "mean" or "sum", not "none"'
-            require(one, f"features.{field.name}.shares", field.shares, allowed)
-            found.append((slots, vectors[field.name], target.start))
+            require(inputs.fields[owner].num_vectors == 1, f"features.{field.name}.shares", field.shares, allowed)
+            found.append((slots, places[field.name], owner))
     allowed = (
         'at least one sequence: a column of past items with transform = "sequence" and shares = the item\'s feature'
     )

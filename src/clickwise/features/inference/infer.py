@@ -274,7 +274,8 @@ def _columns(features: Mapping[str, Any]) -> dict[str, list[str]]:
 def _shown(entry: Mapping[str, Any]) -> str:
     options = {k: v for k, v in entry.items() if k not in ("transform", "column", "part", "format")}
     name = str(entry.get("part", entry.get("transform", "?")))
-    return f"{name}({', '.join(f'{k}={v}' for k, v in options.items())})" if options else name
+    shown = ", ".join(f"{key}={value if str(value).strip() else repr(value)}" for key, value in options.items())
+    return f"{name}({shown})" if options else name
 
 
 def _toml_key(name: str) -> str:
