@@ -240,9 +240,7 @@ class InputSpec:
             if not field.shares:
                 owner = field
                 continue
-            behind = (
-                owner is not None and not owner.cross and (owner.name, owner.num_ids) == (field.shares, field.num_ids)
-            )
+            behind = owner is not None and (owner.name, owner.num_ids) == (field.shares, field.num_ids)
             allowed = f"fields that share {field.shares!r} directly behind it, with the same ids"
             require(behind and not field.cross, f"fields.{field.name}.shares", field.shares, allowed)
 

@@ -80,6 +80,21 @@ def test_the_field_is_as_long_as_the_longest_history_of_the_training_rows() -> N
     pipeline = fitted(Schema(label="y", features=(item(), history(max_length=50))), data_of())
     assert [(f.name, f.length, f.shares) for f in pipeline.inputs.fields] == [("item", 1, ""), ("seen", 4, "item")]
     assert len(rows_of(pipeline, data_of([None], ["a b c a b c"]), "seen")[0]) == 4
+    fit: Any = FeaturePipeline.fitting(pipeline.schema, {"item": pa.string(), "seen": pa.string()})
+    for chunk in ("a b", "a b c", "a"):
+        fit.update(data_of(["a"], [chunk]))
+    assert [f.length for f in fit.finish().inputs.fields] == [1, 3]
+
+
+def test_sequences_of_one_column_may_be_cut_and_pooled_in_their_own_ways() -> None:
+    features = (item(), history("words"), history("parts", separator="|", pooling="sum"))
+    pipeline = fitted(Schema(label="y", features=features), data_of(["a", "b"], ["a b", "a|b"]))
+    _, unknown, a, b = range(1, 5)
+    assert pipeline.encode(data_of(["a", "b"], ["a b", "a|b"])).sparse[:, 1:].tolist() == [
+        [a, b, unknown, PADDING_ROW],
+        [unknown, PADDING_ROW, a, b],
+    ]
+    assert [f.pooling for f in pipeline.inputs.fields] == ["mean", "mean", "sum"]
 
 
 @settings(max_examples=60, deadline=None)
