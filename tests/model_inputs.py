@@ -47,6 +47,20 @@ SPECS = {
         dense=("x",),
         item=("b",),
     ),
+    "sequences": InputSpec(
+        fields=(
+            Field(name="a", num_ids=6),
+            Field(name="item", num_ids=9),
+            Field(name="seen", num_ids=9, length=4, pooling="mean", shares="item"),
+            Field(name="bought", num_ids=9, length=2, pooling="sum", shares="item"),
+            Field(name="tags", num_ids=7, length=3, pooling="mean", weighted=True),
+            Field(name="liked", num_ids=7, length=2, shares="tags"),
+            Field(name="b", num_ids=5),
+            Field(name="a_x_item", num_ids=20, pooling="sum", cross=True),
+        ),
+        dense=("x",),
+        item=("item", "b"),
+    ),
     "no_sparse": InputSpec(dense=("x", "y", "z"), item=("z",)),
 }
 
@@ -57,7 +71,7 @@ def make_batch(spec: InputSpec, rows: int, seed: int = 0) -> Batch:
     columns = []
     for (field, slots), offset in zip(spec.slots(), spec.offsets(), strict=True):
         ids = offset + rng.integers(0, field.num_ids, (rows, slots.stop - slots.start))
-        if field.length > 1:
+        if field.length > 1 or field.shares:
             ids[rng.random(ids.shape) < 0.4] = 0
         columns.append(ids)
     sparse = np.concatenate(columns, 1) if columns else np.zeros((rows, 0))

@@ -41,6 +41,11 @@ class Feature:
         """The features that a cross combines; empty for a feature that reads a column."""
         return getattr(self.config, "of", ())
 
+    @property
+    def shares(self) -> str:
+        """The feature whose ids and embedding rows a sequence uses; empty for a feature with its own."""
+        return getattr(self.config, "shares", "")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schema:
@@ -110,16 +115,21 @@ class Schema:
         return replace(self, features=tuple(f for f in self.features if not f.of))
 
     def _check_source(self, feature: Feature) -> None:
-        """A feature reads a column, or combines features that do."""
+        """A feature reads a column, or combines features that do; a sequence shares a feature of single values."""
         here = f"features.{feature.name}"
         if not feature.of:
             require(bool(feature.column), f"{here}.column", feature.column, "the name of a column")
-            return
-        require(not feature.column, f"{here}.column", feature.column, "no column: a cross reads other features")
-        known = {f.name for f in self.features if not f.of}
+        else:
+            require(not feature.column, f"{here}.column", feature.column, "no column: a cross reads other features")
+        known = [f.name for f in self.features if not f.of]
         for name in feature.of:
             listed = f"the name of another feature that is no cross{nearest(name, known)}: {', '.join(known)}"
             require(name in known, f"{here}.of", name, listed)
+        if feature.shares:
+            known = [f.name for f in self.features if not f.of and not f.shares]
+            what = "the name of another feature that is no cross and no sequence"
+            listed = f"{what}{nearest(feature.shares, known)}: {', '.join(known) or 'there is none'}"
+            require(feature.shares in known, f"{here}.shares", feature.shares, listed)
 
     def _weight_columns(self) -> dict[str, None]:
         names = (getattr(f.config, "weights", None) for f in self.features)
@@ -137,6 +147,7 @@ class Field:
         pooling: how the embeddings of its slots become one; "none" leaves each slot a vector of its own.
         weighted: each slot has a weight that multiplies its embedding.
         cross: its ids are combinations of other fields' ids; it has first-order weights and no embedding vectors.
+        shares: the field whose table rows it uses, as a sequence does; empty: it has rows of its own.
     """
 
     name: str
@@ -145,6 +156,7 @@ class Field:
     pooling: Pooling = "mean"
     weighted: bool = False
     cross: bool = False
+    shares: str = ""
 
     @property
     def num_vectors(self) -> int:
@@ -160,7 +172,8 @@ class InputSpec:
 
     Row `PADDING_ROW` of the table is padding. Field f owns the `num_ids` rows from `offsets()[f]` on; inside a field,
     `MISSING` and `OUT_OF_VOCABULARY` come first. Crosses come after all other fields, so that the rows and slots of the
-    others are the first ones: a table of vectors ends where the crosses begin.
+    others are the first ones: a table of vectors ends where the crosses begin. Fields that share the rows of another
+    come directly behind it, so that the slots that can show a row are one run.
 
     Args:
         fields: in the order of their rows and slots.
@@ -178,6 +191,7 @@ class InputSpec:
         require(bool(self.fields or self.dense or self.whole), "features", "none", "at least one feature")
         kinds = [f.cross for f in self.fields]
         require(kinds == sorted(kinds), "fields", [f.name for f in self.fields], "crosses after all other fields")
+        self._check_shared()
         require(
             self.num_rows < 2**31, "features", self.num_rows, "fewer than 2^31 ids in all; use hashing or min_count"
         )
@@ -201,7 +215,7 @@ class InputSpec:
     @property
     def num_rows(self) -> int:
         """V: rows of the table, the padding row included."""
-        return self.whole.num_rows if self.whole else 1 + sum(f.num_ids for f in self.fields)
+        return self.whole.num_rows if self.whole else 1 + sum(f.num_ids for f in self.fields if not f.shares)
 
     @property
     def num_slots(self) -> int:
@@ -224,19 +238,25 @@ class InputSpec:
         return any(f.weighted for f in (self.whole or self).fields)
 
     def offsets(self) -> list[int]:
-        """First table row of each field."""
+        """First table row of each field; of one that shares, that of the field before it that has the rows."""
         if self.whole:
             theirs = dict(zip((f.name for f in self.whole.fields), self.whole.offsets(), strict=True))
             return [theirs[f.name] for f in self.fields]
-        starts, row = [], 1
+        starts: list[int] = []
+        row = 1
         for field in self.fields:
-            starts.append(row)
-            row += field.num_ids
+            starts.append(starts[-1] if field.shares else row)
+            row += 0 if field.shares else field.num_ids
         return starts
 
     def slot_starts(self) -> tuple[int, ...]:
-        """First slot of each field, and their number: the groups of `Batch.distinct_of`."""
-        return (0, *(slots.stop for _, slots in self.slots()))
+        """First slot of each run of fields with the same rows, and the number of slots: the groups of
+        `Batch.distinct_of`.
+        """
+        rows = self.offsets()
+        first = [place == 0 or row != rows[place - 1] for place, row in enumerate(rows)]
+        starts = (slots.start for (_, slots), new in zip(self.slots(), first, strict=True) if new)
+        return (*starts, self.num_slots)
 
     def places(self, part: InputSpec) -> tuple[list[int], list[int]]:
         """The slots, and the columns of dense features, that a part of this has here."""
@@ -259,6 +279,19 @@ class InputSpec:
             found[field.name] = range(start, start + field.num_vectors)
             start += field.num_vectors
         return found
+
+    def _check_shared(self) -> None:
+        """A field that shares rows is directly behind the field that has them, and has the same ids."""
+        if self.whole:
+            return
+        owner: Field | None = None
+        for field in self.fields:
+            if not field.shares:
+                owner = field
+                continue
+            behind = owner is not None and (owner.name, owner.num_ids) == (field.shares, field.num_ids)
+            allowed = f"fields that share {field.shares!r} directly behind it, with the same ids"
+            require(behind and not field.cross, f"fields.{field.name}.shares", field.shares, allowed)
 
 
 def replace(schema: Schema, **changes: Any) -> Schema:

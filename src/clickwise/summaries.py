@@ -252,7 +252,9 @@ def _features_table(features: Mapping[str, Mapping[str, Any]], inputs: Mapping[s
     for name, entry in features.items():
         field = fields.get(name)
         ids, slots = (f"{field['num_ids']:,}", str(field["length"])) if field else ("number", "-")
-        hidden = {"transform", "column", "of", *(["pooling"] if slots == "1" else [])}
-        options = ", ".join(f"{key}={value}" for key, value in entry.items() if key not in hidden)
+        ids = f"those of {entry['shares']}" if "shares" in entry else ids
+        hidden = {"transform", "column", "of", "shares", *(["pooling"] if slots == "1" else [])}
+        shown = {key: value for key, value in entry.items() if key not in hidden}
+        options = ", ".join(f"{key}={value if str(value).strip() else repr(value)}" for key, value in shown.items())
         rows.append([name, entry.get("column") or " x ".join(entry["of"]), entry["transform"], ids, slots, options])
     return table(header, rows, left=(0, 1, 2, 5))

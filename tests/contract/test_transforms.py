@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from clickwise.features import FeaturePipeline
+from clickwise.features import FeaturePipeline, Sequence
 from clickwise.features.transform import ColumnTransform, DenseTransform, SparseTransform
 from clickwise.registry import transforms
 from clickwise.schema import Feature, Schema
@@ -22,29 +22,38 @@ ROWS = 600
 
 @dataclass
 class Example:
-    """A config of a transform, a column to fit it to, and cells it has not seen."""
+    """A config of a transform, a column to fit it to, and cells it has not seen.
+
+    A transform that shares the ids of another feature gets the one called "owner", of this transform.
+    """
 
     transform: str
     settings: dict[str, Any]
     column: pa.Array
     unseen: list[Any]
     weights: pa.Array | None = None
+    owner: str = ""
 
     @property
     def config(self) -> Any:
         return transforms.get(self.transform).Config(**self.settings)
 
     def pipeline(self, *chunks: pa.RecordBatch) -> FeaturePipeline:
-        feature = Feature(name="f", column="x", config=self.config)
+        features = [Feature(name="f", column="x", config=self.config)]
+        if self.owner:
+            settings = {"num_buckets": 25} if self.owner == "hashing" else {"max_size": 20}
+            config = transforms.get(self.owner).Config(**settings)
+            features.append(Feature(name="owner", column="o", config=config))
         types = {field.name: field.type for field in chunks[0].schema}
-        fit = FeaturePipeline.fitting(Schema(label="y", features=(feature,)), types)
+        fit = FeaturePipeline.fitting(Schema(label="y", features=tuple(features)), types)
         for chunk in chunks:
             fit.update(chunk)
         return fit.finish()
 
     def batch(self, column: pa.Array | None = None) -> pa.RecordBatch:
-        names = {"x": self.column if column is None else column}
-        return pa.RecordBatch.from_pydict(names | ({} if self.weights is None else {"w": self.weights}))
+        x = self.column if column is None else column
+        columns = {"x": x, "o": pa.array([f"t{i % 37}" for i in range(len(x))], pa.string())}
+        return pa.RecordBatch.from_pydict(columns | ({} if self.weights is None else {"w": self.weights}))
 
 
 def _examples() -> dict[str, Example]:
@@ -72,6 +81,16 @@ def _examples() -> dict[str, Example]:
         "hashing of lists": Example(
             "hashing", {"num_buckets": 9, "pooling": "sum"}, pa.array(lists), [["new"] * 70, [None]]
         ),
+        "sequence of lists": Example(
+            "sequence", {"shares": "owner"}, pa.array(lists), [["new"] * 70, [None], ["t1", None]], owner="vocabulary"
+        ),
+        "sequence of cut text": Example(
+            "sequence",
+            {"shares": "owner", "separator": "|", "max_length": 3},
+            joined,
+            ["new|t1", "|", "||a"],
+            owner="hashing",
+        ),
         "quantile": Example("quantile", {"num_quantiles": 20, "missing": 0.5}, numbers, new_numbers),
         "bucket": Example("bucket", {"num_buckets": 12}, numbers, new_numbers),
         "bucket at boundaries": Example("bucket", {"boundaries": (1.0, 10.0)}, numbers, new_numbers),
@@ -81,6 +100,14 @@ def _examples() -> dict[str, Example]:
         "datetime, day": Example("datetime", {"part": "day"}, times, new_times),
         "datetime, month": Example("datetime", {"part": "month"}, times, new_times),
     }
+
+
+def _output(pipeline: FeaturePipeline, parsed: pa.Array) -> np.ndarray:
+    """Ids or numbers of the feature f."""
+    transform = pipeline.transforms["f"]
+    if isinstance(transform, Sequence):
+        return transform.ids(parsed, pipeline.transforms["owner"])
+    return transform.ids(parsed) if isinstance(transform, SparseTransform) else transform.numbers(parsed)
 
 
 EXAMPLES = _examples()
@@ -152,16 +179,17 @@ def test_ids_are_in_range_and_numbers_finite_whatever_comes(example: Example) ->
     pipeline = example.pipeline(example.batch())
     transform = pipeline.transforms["f"]
     for column in (example.column, pa.array(example.unseen, example.column.type), pa.nulls(3), example.column[:0]):
-        parsed = transform.parse(example.config, column)
-        if isinstance(transform, SparseTransform):
-            ids, field = transform.ids(parsed), transform.field
+        output = _output(pipeline, transform.parse(example.config, column))
+        if fields := [field for field in pipeline.inputs.fields if field.name == "f"]:
+            ids, field = output, fields[0]
             assert ids.shape == (len(column), field.length)
             assert ids.dtype == np.int32
             assert ((ids >= -1) & (ids < field.num_ids)).all()
-            assert (ids[:, 0] >= 0).all()
+            assert (np.diff((ids >= 0).astype(int), axis=1) <= 0).all()  # empty slots come last
+            assert field.shares or (ids[:, 0] >= 0).all()
         else:
             assert isinstance(transform, DenseTransform)
-            numbers = transform.numbers(parsed)
+            numbers = output
             assert numbers.shape == (len(column),)
             assert numbers.dtype == np.float32
             assert np.isfinite(numbers).all()
@@ -172,11 +200,12 @@ def test_missing_is_the_missing_id_or_number(example: Example) -> None:
     pipeline = example.pipeline(example.batch())
     transform, config = pipeline.transforms["f"], example.config
     for column in (pa.nulls(1), pa.array([None], example.column.type)):
-        parsed = transform.parse(config, column)
-        if isinstance(transform, SparseTransform):
-            assert transform.ids(parsed)[0].tolist() == [0] + [-1] * (transform.field.length - 1)
+        output = _output(pipeline, transform.parse(config, column))[0]
+        if isinstance(transform, DenseTransform):
+            assert output == np.float32(config.missing)
         else:
-            assert transform.numbers(parsed)[0] == np.float32(config.missing)
+            first = -1 if isinstance(transform, Sequence) else 0  # a missing history is an empty one
+            assert output.tolist() == [first] + [-1] * (len(output) - 1)
 
 
 @each
@@ -209,17 +238,18 @@ def test_every_form_of_a_column_gives_the_same(example: Example) -> None:
     data = example.batch()
     pipeline = example.pipeline(data)
     transform = pipeline.transforms["f"]
-    output = transform.ids if isinstance(transform, SparseTransform) else transform.numbers
-    wanted = output(transform.parse(example.config, example.column))
+    wanted = _output(pipeline, transform.parse(example.config, example.column))
     for name, form in _other_forms(example.column).items():
-        np.testing.assert_array_equal(output(transform.parse(example.config, form)), wanted, err_msg=name)
+        found = _output(pipeline, transform.parse(example.config, form))
+        np.testing.assert_array_equal(found, wanted, err_msg=name)
 
 
 @each
 def test_nothing_but_missing_values_and_no_rows_can_be_fitted(example: Example, tmp_path: Path) -> None:
     for rows in (0, 4):
         empty = pa.nulls(rows, example.column.type)
-        batch = pa.RecordBatch.from_pydict({"x": empty, "w": pa.nulls(rows, pa.list_(pa.float64()))})
+        columns = {"x": empty, "o": pa.nulls(rows, pa.string()), "w": pa.nulls(rows, pa.list_(pa.float64()))}
+        batch = pa.RecordBatch.from_pydict(columns)
         pipeline = example.pipeline(batch)
         pipeline.save(tmp_path / str(rows))
         loaded = FeaturePipeline.load(tmp_path / str(rows))

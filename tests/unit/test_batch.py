@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from clickwise import batch as batch_module
 from clickwise.layers import Embedding, EmbeddingTable, Linear
 from clickwise.native import Tier
+from clickwise.schema import PADDING_ROW, Field, InputSpec
 from model_inputs import SPECS, make_batch
 
 SPEC = SPECS["crosses"]
@@ -62,6 +65,44 @@ def test_gradients_of_base_rows_do_not_see_the_crosses(searches: list[int]) -> N
         found.append((rows, gradient))
     assert torch.equal(found[0][0], found[1][0])
     torch.testing.assert_close(found[0][1], found[1][1])
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    fields=st.lists(
+        st.tuples(st.integers(2, 6), st.integers(1, 3), st.lists(st.integers(1, 4), max_size=3)), max_size=4
+    ),
+    crossed=st.booleans(),
+    rows=st.integers(1, 20),
+    seed=st.integers(0, 2**20),
+)
+def test_distinct_rows_of_fields_that_share_are_those_of_a_brute_force_search(
+    searches: list[int], fields: list[tuple[int, int, list[int]]], crossed: bool, rows: int, seed: int
+) -> None:
+    found = [Field(name="first", num_ids=3)]
+    for place, (num_ids, length, sharing) in enumerate(fields):
+        name = f"f{place}"
+        found.append(Field(name=name, num_ids=num_ids, length=length))
+        found += [Field(name=f"{name}.{i}", num_ids=num_ids, length=n, shares=name) for i, n in enumerate(sharing)]
+    found += [Field(name="x", num_ids=5, cross=True)] if crossed else []
+    spec = InputSpec(fields=tuple(found))
+    batch = make_batch(spec, rows, seed)
+    for groups in (spec.slot_starts(), spec.base.slot_starts()):
+        distinct, sparse = batch.distinct_of(groups), batch.sparse[:, : groups[-1]]
+        used = set(sparse.flatten().tolist()) | {PADDING_ROW}
+        assert sorted(distinct.rows.tolist()) == sorted(used)
+        assert torch.equal(distinct.rows[distinct.inverse.t().long()], sparse)
+        for first, last, begin, end in zip(
+            groups, groups[1:], distinct.starts.tolist(), distinct.starts[1:].tolist(), strict=False
+        ):
+            of_group = set(sparse[:, first:last].flatten().tolist()) - {PADDING_ROW}
+            assert set(distinct.rows[begin:end].tolist()) == of_group
+        order, begins = distinct.slots_by_row
+        for position, row in enumerate(distinct.rows.tolist()):
+            end = int(begins[position + 1]) if position + 1 < len(begins) else len(order)
+            where = order[int(begins[position]) : end].tolist()
+            same = (sparse.flatten() == row).nonzero().squeeze(1).tolist() if row != PADDING_ROW else []
+            assert where == same
 
 
 def test_a_table_that_is_given_no_pooling_takes_every_slot() -> None:

@@ -123,6 +123,37 @@ def test_a_cross_teaches_a_linear_model_what_single_values_cannot(tmp_path: Path
     assert "a x b   cross" in str(cw.inspect(tmp_path / "crossed"))
 
 
+def test_attention_finds_the_target_in_a_history_and_a_pooled_history_does_not(tmp_path: Path) -> None:
+    """A click is likely where the item was seen before; the bundle scores raw rows as training encoded them."""
+    rng = np.random.default_rng(0)
+    seen = [rng.choice(60, rng.integers(0, 9), replace=False) for _ in range(12_000)]
+    item = [rng.choice(h) if len(h) and rng.random() < 0.5 else rng.integers(60) for h in seen]
+    again = np.array([i in h for i, h in zip(item, seen, strict=True)])
+    texts = [" ".join(map(str, h)) for h in seen]
+    rows = pa.table(
+        {"click": (rng.random(12_000) < np.where(again, 0.85, 0.15)).astype(int), "item": item, "seen": texts}
+    )
+    history = {"transform": "sequence", "shares": "item", "separator": " ", "max_length": 6}
+    schema = {"label": "click", "features": {"seen": history, "item": {"transform": "vocabulary"}}}
+    settings = ["training.epochs=4", "training.batch_size=256", "training.optimizer.name=adam", "training.threads=1"]
+    settings += ["training.optimizer.learning_rate=0.01", "model.hidden_dims=[16]", "model.embedding_dim=8"]
+    losses = {}
+    for name in ("din", "deepfm"):
+        bundle = cw.train(rows, schema=schema, model=name, settings=settings, out=tmp_path / name)
+        losses[name] = bundle.provenance.metrics["valid"]["log_loss"]
+        loaded = cw.load(tmp_path / name)
+        some = rows.slice(0, 300)
+        whole = bundle.logits(some)
+        assert loaded.logits(some).tolist() == whole.tolist()
+        one_by_one = np.concatenate([loaded.logits([row]) for row in some.to_pylist()])
+        np.testing.assert_allclose(one_by_one, whole, rtol=0, atol=2e-6)
+        lists = some.set_column(2, "seen", pa.array([h.tolist() for h in seen[:300]]))
+        np.testing.assert_allclose(loaded.logits(lists), whole, rtol=0, atol=2e-6)
+    assert losses["deepfm"] > 0.58
+    assert losses["din"] < 0.5  # the log loss of the true probability is 0.423
+    assert "sequence    those of item" in str(cw.inspect(tmp_path / "din"))
+
+
 def test_a_schema_can_be_written_in_python(small_log: Path) -> None:
     features = (
         Feature(name="user", column="user_id", config=Vocabulary.Config(min_count=2)),

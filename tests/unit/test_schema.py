@@ -52,3 +52,34 @@ def test_crosses_come_last_and_give_no_vectors() -> None:
     assert inputs.base == InputSpec(fields=(a, b), dense=("x",))
     with pytest.raises(ConfigError, match=r"fields: got \['a', 'a_x_b', 'b'\], allowed is crosses after all other"):
         InputSpec(fields=(a, cross, b))
+
+
+def test_fields_that_share_rows_are_in_one_group_with_the_field_that_has_them() -> None:
+    a, item = Field(name="a", num_ids=10), Field(name="item", num_ids=7)
+    seen = Field(name="seen", num_ids=7, length=3, shares="item")
+    last = Field(name="last", num_ids=7, length=2, pooling="none", shares="item")
+    tags, cross = Field(name="tags", num_ids=4, length=2), Field(name="x", num_ids=9, cross=True)
+    inputs = InputSpec(fields=(a, item, seen, last, tags, cross))
+    assert inputs.offsets() == [1, 11, 11, 11, 18, 22]
+    assert inputs.slot_starts() == (0, 1, 7, 9, 10)
+    assert inputs.base.slot_starts() == inputs.slot_starts()[:-1]
+    assert (inputs.num_rows, inputs.num_slots, inputs.num_vectors) == (31, 10, 6)
+    places = {name: (where.start, where.stop) for name, where in inputs.base.vectors().items()}
+    assert places == {"a": (0, 1), "item": (1, 2), "seen": (2, 3), "last": (3, 5), "tags": (5, 6)}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (Field(name="seen", num_ids=7, shares="item"), Field(name="item", num_ids=7)),
+        (Field(name="item", num_ids=7), Field(name="a", num_ids=7), Field(name="seen", num_ids=7, shares="item")),
+        (Field(name="item", num_ids=7), Field(name="seen", num_ids=8, shares="item")),
+        (Field(name="item", num_ids=7, cross=True), Field(name="seen", num_ids=7, cross=True, shares="item")),
+        (Field(name="item", num_ids=7), Field(name="seen", num_ids=7, cross=True, shares="item")),
+        (Field(name="seen", num_ids=7, shares="seen"),),
+    ],
+    ids=["before", "not beside", "other ids", "of a cross", "a cross", "of itself"],
+)
+def test_a_field_that_shares_rows_stands_behind_the_field_that_has_them(fields: tuple[Field, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"fields\.seen\.shares: got .* directly behind it, with the same ids"):
+        InputSpec(fields=fields)

@@ -240,7 +240,8 @@ def _features_data(pipeline: FeaturePipeline) -> dict[str, Any]:
     """What the manifest says of the features: the schema, and the inputs that the model was built for."""
     inputs = pipeline.inputs
     fields = [dataclasses.asdict(f) for f in inputs.fields]
-    fields = [{key: value for key, value in f.items() if key != "cross" or value} for f in fields]  # as old bundles
+    newer = ("cross", "shares")  # left out where they say nothing, as old bundles do
+    fields = [{key: value for key, value in f.items() if key not in newer or value} for f in fields]
     described = {"fields": fields, "dense": list(inputs.dense)}
     return {
         "schema": schema_to_data(pipeline.schema),

@@ -11,7 +11,7 @@ from clickwise.cli.options import DataArgument, FormatOption, JsonOption, SetOpt
 from clickwise.progress_bar import ProgressBar
 
 _NAMES = (  # written out, so that --help needs no torch
-    "deepfm (default), autoint, dcn, dcn_v2, dlrm, dnn, ffm, fibinet, final_mlp, fm, fnn, lr, masknet, nfm, pnn, "
+    "deepfm (default), autoint, dcn, dcn_v2, din, dlrm, dnn, ffm, fibinet, final_mlp, fm, fnn, lr, masknet, nfm, pnn, "
     "two_tower, wide_deep, xdeepfm"
 )
 

@@ -9,6 +9,7 @@ from clickwise.features.hashing import Hashing
 from clickwise.features.log import LogScale
 from clickwise.features.pipeline import Encoded, FeaturePipeline, PipelineFit
 from clickwise.features.quantile import Quantile
+from clickwise.features.sequence import Sequence
 from clickwise.features.standard import Standardise
 from clickwise.features.vocabulary import Vocabulary
 
@@ -22,6 +23,7 @@ __all__ = [
     "LogScale",
     "PipelineFit",
     "Quantile",
+    "Sequence",
     "Standardise",
     "Vocabulary",
 ]

@@ -21,7 +21,7 @@ def keys_of(parts: Sequence[np.ndarray], sizes: Sequence[int], most: int) -> np.
     one combination `MISSING`.
 
     Args:
-        parts: [n, L_t] ids of each part; empty slots are -1 and come last.
+        parts: [n, L_t] ids of each part; empty slots are -1 and come last. All of them may be (an empty sequence).
         sizes: number of ids of each part; their product is at most `LARGEST_KEY`.
         most: a row with more combinations keeps its first ones; those of one id of the first part come together.
 
@@ -29,7 +29,7 @@ def keys_of(parts: Sequence[np.ndarray], sizes: Sequence[int], most: int) -> np.
         [n, length] int64, -1 where a slot is empty; `length` is the most that a row has, at least 1, at most `most`.
     """
     lengths = np.stack([(ids >= 0).sum(1) for ids in parts])  # [T, n]
-    lacks = (np.stack([ids[:, 0] == MISSING for ids in parts]) & (lengths == 1)).any(0)
+    lacks = (np.stack([ids[:, 0] <= MISSING for ids in parts]) & (lengths <= 1)).any(0)
     lengths[:, lacks] = 1
     total = lengths.prod(0)
     place = np.arange(min(int(total.max(initial=1)), most))
@@ -42,7 +42,7 @@ def keys_of(parts: Sequence[np.ndarray], sizes: Sequence[int], most: int) -> np.
             digit = np.take_along_axis(ids, place // step % length[:, None], 1)
             step *= length[:, None]
         keys += digit.astype(np.int64) * scale
-        missing |= digit == MISSING
+        missing |= digit <= MISSING
         unknown |= digit == OUT_OF_VOCABULARY
         scale *= size
     keys[unknown] = OUT_OF_VOCABULARY

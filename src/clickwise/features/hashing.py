@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from clickwise.config import require
 from clickwise.features.multivalued import Slots, SlotsFit, check_options, parse_values, values_form
-from clickwise.features.transform import Fit, SparseTransform, State
+from clickwise.features.transform import Fit, State, TokenTransform
 from clickwise.features.xxh64 import xxh64
 from clickwise.native import columns
 from clickwise.registry import register_transform
@@ -20,7 +20,7 @@ MAX_BUCKETS = 2**31 - 16
 
 
 @register_transform("hashing")
-class Hashing(SparseTransform):
+class Hashing(TokenTransform):
     """id = 2 + xxh64(token, seed) mod num_buckets; missing is 0, and no token is out of vocabulary.
 
     Reference: Weinberger et al. 2009, "Feature Hashing for Large Scale Multitask Learning".
@@ -78,9 +78,10 @@ class Hashing(SparseTransform):
 
     def ids(self, parsed: pa.Array) -> np.ndarray:
         """[n, length] int32 ids; -1 where a slot is empty."""
-        return self._slots.ids(parsed, self._bucket_ids)
+        return self._slots.ids(parsed, self.token_ids)
 
-    def _bucket_ids(self, tokens: pa.Array) -> np.ndarray:
+    def token_ids(self, tokens: pa.Array) -> np.ndarray:
+        """[n] int32 ids of text."""
         if columns.compiled():
             return columns.buckets(tokens, self.config.seed, self.config.num_buckets, FIRST_TOKEN, MISSING)
         bucket = xxh64(tokens, self.config.seed) % np.uint64(self.config.num_buckets)

@@ -107,7 +107,7 @@ class Slots:
             DataError: lists where fitting saw single values.
         """
         if not is_list(parsed.type):
-            flat = _token_ids(parsed, lookup)
+            flat = token_ids(parsed, lookup)
             if self.length == 1:
                 return flat[:, None]
             out = np.full((len(flat), self.length), -1, np.int32)
@@ -116,7 +116,7 @@ class Slots:
         if not self.multi:
             raise DataError("holds lists, but held single values when it was fitted", fix="give one value a row")
         lengths = list_lengths(parsed)
-        out = place(_token_ids(parsed.flatten(), lookup), lengths, np.full((len(parsed), self.length), -1, np.int32))
+        out = place(token_ids(parsed.flatten(), lookup), lengths, np.full((len(parsed), self.length), -1, np.int32))
         out[lengths == 0, 0] = MISSING
         return out
 
@@ -198,7 +198,7 @@ def weights_mismatch(parsed: pa.Array, weights: pa.ListArray) -> np.ndarray:
     return np.flatnonzero((given != lengths) & (given > 0))
 
 
-def _token_ids(tokens: pa.Array, lookup: Callable[[pa.Array], np.ndarray]) -> np.ndarray:
+def token_ids(tokens: pa.Array, lookup: Callable[[pa.Array], np.ndarray]) -> np.ndarray:
     """[n] int32 ids of tokens; MISSING where there is none."""
     if not pa.types.is_dictionary(tokens.type):
         return lookup(tokens)

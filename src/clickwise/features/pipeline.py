@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +13,18 @@ from clickwise.config import require
 from clickwise.errors import BundleError, DataError, nearest
 from clickwise.features import multivalued, stored
 from clickwise.features.cross import Cross
+from clickwise.features.sequence import Sequence
 from clickwise.features.side_by_side import side_by_side
-from clickwise.features.transform import BadCell, BadCells, DenseTransform, SparseTransform, Transform
+from clickwise.features.transform import (
+    BadCell,
+    BadCells,
+    DenseTransform,
+    SparseTransform,
+    TokenTransform,
+    Transform,
+)
 from clickwise.registry import transforms
-from clickwise.schema import PADDING_ROW, Feature, InputSpec, Schema, replace
+from clickwise.schema import PADDING_ROW, Feature, Field, InputSpec, Schema, replace
 
 
 class Encoded(NamedTuple):
@@ -44,10 +52,8 @@ class FeaturePipeline:
     def __init__(self, schema: Schema, fitted: Mapping[str, Transform]) -> None:
         self.schema = schema
         self.transforms = dict(fitted)
-        sparse = [t.field for t in fitted.values() if isinstance(t, SparseTransform)]
-        crosses = [t.field for t in fitted.values() if isinstance(t, Cross)]
         dense = tuple(name for name, t in fitted.items() if isinstance(t, DenseTransform))
-        self.inputs = InputSpec(fields=(*sparse, *crosses), dense=dense, item=schema.item_side)
+        self.inputs = InputSpec(fields=tuple(_fields(fitted)), dense=dense, item=schema.item_side)
         self._columns = schema.without_crosses().features
 
     @property
@@ -71,7 +77,7 @@ class FeaturePipeline:
         Its crosses combine fitted features: they are fitted afterwards, in a pass of their own, by `crossing`.
 
         Raises:
-            ConfigError: the schema has no features, or crosses numbers.
+            ConfigError: the schema has no features, crosses numbers, or shares what has no tokens.
             DataError: a column is missing, or has a type that its transform cannot read.
         """
         require(bool(schema.features), "features", "none", "at least one feature")
@@ -128,6 +134,10 @@ class FeaturePipeline:
         transform = self.transforms[feature.name]
         if isinstance(transform, SparseTransform):
             return _ids(transform, values, feature)
+        if isinstance(transform, Sequence):
+            owner = self.transforms[feature.shares]
+            assert isinstance(owner, TokenTransform)
+            return transform.ids(values, owner)
         assert isinstance(transform, DenseTransform)
         return transform.numbers(values)
 
@@ -148,6 +158,9 @@ class FeaturePipeline:
             BundleError: a file is missing, damaged or makes no sense.
         """
         schema, fitted = stored.read(folder)
+        for feature in schema.features:
+            if feature.shares and not isinstance(fitted[feature.shares], TokenTransform):
+                raise BundleError(f"{folder}: {feature.name!r} shares {feature.shares!r}, which has no tokens")
         for feature in schema.crosses:
             cross, parts = fitted[feature.name], [fitted[name] for name in feature.of]
             sizes = [part.field.num_ids for part in parts if isinstance(part, SparseTransform)]
@@ -217,14 +230,28 @@ def _transform_of(feature: Feature) -> Any:
     return transforms.get(transforms.name_of(feature.config))
 
 
+def _fields(fitted: Mapping[str, Transform]) -> Iterator[Field]:
+    """The fields in the order of `InputSpec`: each followed by the sequences that share it, and crosses last."""
+    sequences = {name: t for name, t in fitted.items() if isinstance(t, Sequence)}
+    for name, transform in fitted.items():
+        if isinstance(transform, SparseTransform):
+            yield transform.field
+            yield from (s.field(transform.field) for s in sequences.values() if s.config.shares == name)
+    yield from (t.field for t in fitted.values() if isinstance(t, Cross))
+
+
 def _checked(schema: Schema) -> Schema:
-    """`schema`, whose crosses must be of features that give ids."""
+    """`schema`, whose crosses must be of features that give ids, and whose sequences share features of tokens."""
     kinds = {f.name: _transform_of(f) for f in schema.features}
     numbers = [name for name, kind in kinds.items() if issubclass(kind, DenseTransform)]
     for feature in schema.crosses:
         for name in feature.of:
             allowed = f"features that give ids; {name!r} is a number: cut it into ids by the transform bucket"
             require(name not in numbers, f"features.{feature.name}.of", name, allowed)
+    tokens = [name for name, kind in kinds.items() if issubclass(kind, TokenTransform)]
+    for feature in schema.features:
+        allowed = f"a feature whose transform is vocabulary or hashing: {', '.join(tokens) or 'there is none'}"
+        require(feature.shares in ("", *tokens), f"features.{feature.name}.shares", feature.shares, allowed)
     return schema
 
 

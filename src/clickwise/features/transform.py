@@ -40,8 +40,8 @@ class Transform(ABC):
     """A fitted feature transform: the same object at training and at serving. Never changes its input.
 
     `name` is the feature's name. A class is registered with `@register_transform("...")`, has a nested frozen `Config`,
-    and is one of `SparseTransform` (a column to ids of a field), `DenseTransform` (a column to one number) or `Cross`
-    (ids of other features to ids of a field).
+    and is one of `SparseTransform` (a column to ids of a field), `DenseTransform` (a column to one number), `Sequence`
+    (a column to ids of another feature's field) or `Cross` (ids of other features to ids of a field).
     """
 
     Config: ClassVar[type]
@@ -96,6 +96,14 @@ class SparseTransform(ColumnTransform):
     @abstractmethod
     def ids(self, parsed: pa.Array) -> np.ndarray:
         """[n, field.length] int32 ids in [0, field.num_ids); -1 where a slot of a multi-valued field is empty."""
+
+
+class TokenTransform(SparseTransform):
+    """A transform whose ids are those of tokens, so that sequences of such tokens can share them."""
+
+    @abstractmethod
+    def token_ids(self, tokens: pa.Array) -> np.ndarray:
+        """[n] int32 ids of text, each cell a token."""
 
 
 class DenseTransform(ColumnTransform):

@@ -16,7 +16,7 @@ from clickwise.features.arrays import values
 from clickwise.features.fingerprints import Fingerprints
 from clickwise.features.multivalued import Slots, SlotsFit, check_options, parse_values, values_form
 from clickwise.features.state_values import read_whole
-from clickwise.features.transform import Fit, SparseTransform, State
+from clickwise.features.transform import Fit, State, TokenTransform
 from clickwise.registry import register_transform
 from clickwise.schema import FIRST_TOKEN, MISSING, OUT_OF_VOCABULARY, Field, Pooling
 
@@ -25,7 +25,7 @@ TABLE = pa.schema({"token": pa.large_string(), "count": pa.int64(), "hash": pa.u
 
 
 @register_transform("vocabulary")
-class Vocabulary(SparseTransform):
+class Vocabulary(TokenTransform):
     """id = 2 + the token's place in the order of (most frequent, then text); missing is 0, any other token 1.
 
     Tokens are found by their XXH64 fingerprint; `Fingerprints` says how unlikely a mistake is.
@@ -98,7 +98,11 @@ class Vocabulary(SparseTransform):
 
     def ids(self, parsed: pa.Array) -> np.ndarray:
         """[n, length] int32 ids; -1 where a slot is empty."""
-        return self._slots.ids(parsed, lambda tokens: self._index.find(tokens, OUT_OF_VOCABULARY, MISSING))
+        return self._slots.ids(parsed, self.token_ids)
+
+    def token_ids(self, tokens: pa.Array) -> np.ndarray:
+        """[n] int32 ids of text."""
+        return self._index.find(tokens, OUT_OF_VOCABULARY, MISSING)
 
     def state(self) -> State:
         """The tokens and their index."""

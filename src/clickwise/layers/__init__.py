@@ -9,17 +9,19 @@ from clickwise.layers.feature_gate import FeatureGate
 from clickwise.layers.fm import FMInteraction, bi_interaction
 from clickwise.layers.linear import Linear
 from clickwise.layers.mask_block import MaskBlock
-from clickwise.layers.mlp import MLP, flat_input
+from clickwise.layers.mlp import MLP, Activation, flat_input
 from clickwise.layers.pooling import Pooling
 from clickwise.layers.products import field_aware_pairs, inner_products, outer_product
 from clickwise.layers.self_attention import SelfAttention
 from clickwise.layers.senet import SENET
+from clickwise.layers.target_attention import TargetAttention
 from clickwise.layers.tower import Tower
 
 __all__ = [
     "CIN",
     "MLP",
     "SENET",
+    "Activation",
     "BilinearFusion",
     "BilinearInteraction",
     "BilinearKind",
@@ -34,6 +36,7 @@ __all__ = [
     "MaskBlock",
     "Pooling",
     "SelfAttention",
+    "TargetAttention",
     "Tower",
     "bi_interaction",
     "field_aware_pairs",

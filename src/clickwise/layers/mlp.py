@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +12,12 @@ from torch import Tensor, nn
 
 from clickwise.layers.batch_norm import BatchNormReLU
 from clickwise.layers.dense import linear
+from clickwise.layers.dice import Dice
 from clickwise.native import Tier
 from clickwise.native.dense import Layer, tower
 from clickwise.native.tensors import compiled
+
+Activation = Literal["relu", "dice"]
 
 
 def flat_input(vectors: Tensor, dense: Tensor) -> Tensor:
@@ -22,7 +26,7 @@ def flat_input(vectors: Tensor, dense: Tensor) -> Tensor:
 
 
 class MLP(nn.Module):
-    """a_{l+1} = dropout(relu(norm(W_l a_l + b_l))): [B, in_dim] -> [B, out_dim].
+    """a_{l+1} = dropout(relu(norm(W_l a_l + b_l))), or dropout(dice(W_l a_l + b_l)): [B, in_dim] -> [B, out_dim].
 
     Weights start as Xavier normal, biases as zero. With batch normalisation the linear layers have no bias of their
     own; a training batch of one row has no variance and is normalised by the running statistics.
@@ -31,7 +35,8 @@ class MLP(nn.Module):
         in_dim: width of the input.
         hidden_dims: widths of the hidden layers.
         dropout: share of activations set to zero in training, in [0, 1).
-        batch_norm: normalise before each activation.
+        batch_norm: normalise before each activation, which must be relu.
+        activation: "dice" is `Dice`, which has a normalisation of its own.
         out_dim: width of a last layer without activation; None ends with the last hidden layer.
     """
 
@@ -42,13 +47,16 @@ class MLP(nn.Module):
         *,
         dropout: float = 0.0,
         batch_norm: bool = False,
+        activation: Activation = "relu",
         out_dim: int | None = None,
     ) -> None:
         super().__init__()
+        assert not (batch_norm and activation == "dice")
         widths = (in_dim, *hidden_dims)
         pairs = list(pairwise(widths))
         self.hidden = nn.ModuleList(_linear(i, o, bias=not batch_norm) for i, o in pairs)
-        self.norms = nn.ModuleList(BatchNormReLU(o) for _, o in pairs) if batch_norm else None
+        after = Dice if activation == "dice" else BatchNormReLU if batch_norm else None
+        self.norms = nn.ModuleList(after(o) for _, o in pairs) if after else None
         self.out = None if out_dim is None else _linear(widths[-1], out_dim)
         self.dropout = dropout
 

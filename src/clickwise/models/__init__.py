@@ -4,6 +4,7 @@ from clickwise.models.autoint import AutoInt
 from clickwise.models.dcn import DCN
 from clickwise.models.dcn_v2 import DCNv2
 from clickwise.models.deepfm import DeepFM
+from clickwise.models.din import DIN
 from clickwise.models.dlrm import DLRM
 from clickwise.models.dnn import DNN
 from clickwise.models.ffm import FFM
@@ -23,6 +24,7 @@ from clickwise.models.xdeepfm import XDeepFM
 
 __all__ = [
     "DCN",
+    "DIN",
     "DLRM",
     "DNN",
     "FFM",

@@ -39,6 +39,7 @@ from clickwise.features.inference.roles import (
     is_cross,
     is_signed,
     sample_labels,
+    stands_on_others,
 )
 from clickwise.features.inference.schema_report import ColumnReport, InferredSchema
 from clickwise.features.inference.weighted_ids import value_columns, weighted_ids
@@ -62,10 +63,9 @@ def infer_schema(
     """A schema for data that begins like `sample`.
 
     Declared features are the whole list, and inference fills in only the roles. With `infer = true` beside them they
-    come on top: a column that a declared feature reads gets no other, every other column is inferred. Crosses alone
-    always come on top, for they read no column. What is
-    declared goes before what a hint says, and that before what the sample says. `exclude` names columns to leave out;
-    `time = ""` says that there is no time.
+    come on top: a column that a declared feature reads gets no other, every other column is inferred. Crosses and
+    sequences alone always come on top, for they stand on other features. What is declared goes before what a hint says,
+    and that before what the sample says. `exclude` names columns to leave out; `time = ""` says that there is no time.
 
     Args:
         label: the label column.
@@ -98,7 +98,8 @@ class _Inference:
         answers = {self.said.get(role) for role in ("label", "weight", "truth")}
         self.exclude = {*hints.get("exclude", ()), *declared.get("exclude", ())}
         self.declared = dict(declared.get("features") or {})
-        self.whole = any(not is_cross(entry) for entry in self.declared.values()) and declared.get("infer") is not True
+        basic = [entry for entry in self.declared.values() if not stands_on_others(entry)]
+        self.whole = bool(basic) and declared.get("infer") is not True
         taken = {*_columns(self.declared), *answers, *(declared.get("exclude") or ())}
         pairs = {} if self.whole else weighted_ids(sample, self.min_count)
         self.exclude |= value_columns(pairs) - answers
@@ -114,9 +115,9 @@ class _Inference:
     def run(self) -> InferredSchema:
         """Decide each column, then the time."""
         explicit = {**self.hinted, **self.declared}
-        explicit = {k: v for k, v in explicit.items() if not is_cross(v)}  # crosses may be of features yet to come
+        known = {k: v for k, v in explicit.items() if not stands_on_others(v)}  # the others may be yet to come
         start = {k: v for k, v in self.said.items() if k != "time"}
-        checked = schema_from_data({**start, "features": explicit}, "schema")  # mistakes in it come first
+        checked = schema_from_data({**start, "features": known}, "schema")  # mistakes in it come first
         labels = sample_labels(self.sample.column(checked.label), checked)
         read = _columns(explicit)
         for name in self.there:
@@ -273,7 +274,8 @@ def _columns(features: Mapping[str, Any]) -> dict[str, list[str]]:
 def _shown(entry: Mapping[str, Any]) -> str:
     options = {k: v for k, v in entry.items() if k not in ("transform", "column", "part", "format")}
     name = str(entry.get("part", entry.get("transform", "?")))
-    return f"{name}({', '.join(f'{k}={v}' for k, v in options.items())})" if options else name
+    shown = ", ".join(f"{key}={value if str(value).strip() else repr(value)}" for key, value in options.items())
+    return f"{name}({shown})" if options else name
 
 
 def _toml_key(name: str) -> str:

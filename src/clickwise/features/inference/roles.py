@@ -71,6 +71,11 @@ def is_cross(entry: Any) -> bool:
     return isinstance(entry, Mapping) and entry.get("transform") == "cross"
 
 
+def stands_on_others(entry: Any) -> bool:
+    """Whether this is the table of a feature that other features must be there for: a cross, or a sequence."""
+    return is_cross(entry) or (isinstance(entry, Mapping) and entry.get("transform") == "sequence")
+
+
 def check_column(key: str, column: Any, columns: Sequence[str]) -> None:
     """Raise a `ConfigError` at `key` unless `column` is one of `columns`."""
     if not isinstance(column, str) or column not in columns:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from clickwise.errors import ConfigError
-from clickwise.features import Bucket, Cross, DateTimePart, Vocabulary
+from clickwise.features import Bucket, Cross, DateTimePart, Sequence, Vocabulary
 from clickwise.features.inference.infer import infer_schema
 
 SHARED = Path(__file__).resolve().parents[5] / "shared" / "data"
@@ -317,3 +317,19 @@ def test_crosses_alone_come_on_top_of_what_is_inferred():
         infer_schema(
             columns, declared={"features": {"ad": {"transform": "vocabulary", "min_count": 3}, "ad_x_user": cross}}
         )
+
+
+def test_a_sequence_alone_comes_on_top_of_what_is_inferred():
+    columns = log(seen=["a b", "b c d"] * (ROWS // 2), user_id=RNG.integers(0, 500, ROWS))
+    seen = {"transform": "sequence", "shares": "ad", "separator": " "}
+    inferred = infer_schema(columns, declared={"features": {"seen": seen}})
+    assert features(inferred) == {
+        "ad": Vocabulary.Config(),
+        "user_id": Vocabulary.Config(),
+        "seen": Sequence.Config(shares="ad", separator=" "),
+    }
+    assert decisions(inferred)["seen"] == "sequence(shares=ad, separator=' ')"
+    with pytest.raises(ConfigError, match=r"schema.features.seen.shares: got 'adv'.*did you mean 'ad'"):
+        infer_schema(columns, declared={"features": {"seen": {**seen, "shares": "adv"}}})
+    with pytest.raises(ConfigError, match=r"schema.features.seen.column: got 'seem'"):
+        infer_schema(columns, declared={"features": {"seen": {**seen, "column": "seem"}}})
