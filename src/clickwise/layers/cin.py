@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from clickwise.layers.dense import linear
 from clickwise.native import precision
 
-_PRODUCTS_AT_ONCE = 2**20
-"""Numbers (4 MB) of the products of maps that exist at any one time: they stay in a cache."""
+_PRODUCTS_AT_ONCE = 2**19
+"""Numbers (2 MB) of the products of maps that exist at any one time: they stay in a cache."""
 
 
 class CIN(nn.Module):

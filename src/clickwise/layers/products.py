@@ -34,14 +34,22 @@ def field_aware_pairs(vectors: Tensor) -> Tensor:
     return pairs
 
 
+_ROWS_AT_ONCE = 32
+
+
 class _FieldAwarePairs(torch.autograd.Function):
-    """With a backward pass of its own, which takes half the time of torch's: one pass over the vectors."""
+    """With a backward pass of its own, which takes half the time of torch's: one pass over the vectors. The forward
+    pass takes the pairs f < g alone, and so few rows at once that their vectors stay in a cache.
+    """
 
     @staticmethod
     def forward(ctx: Any, vectors: Tensor) -> Tensor:
         ctx.save_for_backward(vectors)
-        own = vectors.diagonal(dim1=1, dim2=2)  # [B, D, F]
-        return 0.5 * ((vectors * vectors.transpose(1, 2)).sum((1, 2, 3)) - own.square().sum((1, 2)))
+        num_vectors = vectors.shape[1]
+        f, g = torch.triu_indices(num_vectors, num_vectors, 1)
+        upper, lower = f * num_vectors + g, g * num_vectors + f
+        slabs = vectors.flatten(1, 2).split(_ROWS_AT_ONCE)  # [b, F * F, D]
+        return torch.cat([(v.index_select(1, upper) * v.index_select(1, lower)).sum((1, 2)) for v in slabs])
 
     @staticmethod
     @torch.autograd.function.once_differentiable

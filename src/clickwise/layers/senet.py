@@ -9,7 +9,7 @@ from clickwise.layers.dense import linear
 
 
 class SENET(nn.Module):
-    """a_f v_f with a = relu(W_2 relu(W_1 s)), s_f = mean_d v_fd: [B, F, D] -> [B, F, D].
+    """a = relu(W_2 relu(W_1 s)), s_f = mean_d v_fd: [B, F, D] -> [B, F], the weights that the vectors are multiplied by.
 
     Weights start as Xavier normal; there are no biases.
 
@@ -30,5 +30,4 @@ class SENET(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         reduced = F.relu(linear(vectors.mean(2), self.squeeze.weight))
-        weights = F.relu(linear(reduced, self.excite.weight))  # [B, F]
-        return vectors * weights.unsqueeze(2)
+        return F.relu(linear(reduced, self.excite.weight))

@@ -20,8 +20,9 @@ from clickwise.schema import InputSpec
 class FiBiNET(Ranker):
     """logit = b + sum_f w_f + <w_dense, dense> + MLP([p, q, dense]), p_fg = (v_f W) * v_g, q_fg = (u_f W) * u_g, f < g.
 
-    u = SENET(v) are the vectors weighed by how much each matters in the row; p and q share the matrices W. The MLP
-    reads 2 D numbers for each pair of vectors: with many fields its first layer is most of the work.
+    u_f = a_f v_f with a = SENET(v) are the vectors weighed by how much each matters in the row; p and q share the
+    matrices W, so that q_fg = a_f a_g p_fg and no product is made twice. The MLP reads 2 D numbers for each pair of
+    vectors: with many fields its first layer is most of the work.
 
     Reference: Huang et al. 2019, "FiBiNET: Combining Feature Importance and Bilinear feature Interaction for
     Click-Through Rate Prediction", Sections 3.3-3.6.
@@ -75,5 +76,7 @@ class FiBiNET(Ranker):
         if not self.paired:
             return batch.dense
         v = self.embedding(batch)  # [B, F, D]
-        p, q = self.bilinear(v), self.bilinear(self.senet(v))  # [B, F (F - 1) / 2, D]
+        p, a = self.bilinear(v), self.senet(v)  # [B, F (F - 1) / 2, D], [B, F]
+        first, second = torch.triu_indices(v.shape[1], v.shape[1], 1)
+        q = p * (a.index_select(1, first) * a.index_select(1, second)).unsqueeze(2)
         return torch.cat([p.flatten(1), q.flatten(1), batch.dense], 1)

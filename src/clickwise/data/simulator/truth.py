@@ -74,6 +74,18 @@ def log_odds(world: World, seen: Impressions) -> np.ndarray:
     return parts["main"] + parts["nonlinear"] + parts["latent"] + parts["pairs"]
 
 
+def planted_pairs(world: World, seen: Impressions, effects: Effects = EFFECTS) -> dict[str, np.ndarray]:
+    """Whether a row's pair of a segment and a campaign, and that of a site and a campaign, has an effect of its own.
+
+    Returns: for "segment" and "site", [n] 1.0 where that pair raises the odds, -1.0 where it lowers them, else 0.0.
+    """
+    signs = {}
+    for name, left in (("segment", seen.segment), ("site", seen.site)):
+        uniform = world.noise.uniform(f"{name} x campaign", left, seen.campaign) / effects.pair_share
+        signs[name] = (uniform < 0.6).astype(np.float64) - ((uniform >= 0.6) & (uniform < 1.0))
+    return signs
+
+
 def intercept(world: World, click_rate: float) -> float:
     """The intercept with which the mean probability of a pilot sample of four weeks is `click_rate`."""
     row = np.arange(PILOT_ROWS)
@@ -133,11 +145,5 @@ def _latent(world: World, seen: Impressions, effects: Effects) -> np.ndarray:
 
 def _pairs(world: World, seen: Impressions, effects: Effects) -> np.ndarray:
     """Specific pairs that a model can only learn by heart: segment with campaign, and site with campaign."""
-    total = np.zeros(len(seen.day))
-    for name, left, right in (
-        ("segment x campaign", seen.segment, seen.campaign),
-        ("site x campaign", seen.site, seen.campaign),
-    ):
-        uniform = world.noise.uniform(name, left, right) / effects.pair_share  # below 1 for the chosen pairs
-        total += effects.pair * ((uniform < 0.6).astype(np.float64) - ((uniform >= 0.6) & (uniform < 1.0)))
-    return total
+    segment, site = planted_pairs(world, seen, effects).values()
+    return effects.pair * (segment + site)
