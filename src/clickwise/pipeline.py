@@ -8,7 +8,7 @@ import platform
 import shutil
 import time
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from clickwise import bundle as bundles
 from clickwise._version import __version__
 from clickwise.bundle import Bundle, Provenance
 from clickwise.bundle.files import verify
+from clickwise.calibration import Platt
 from clickwise.config import require
 from clickwise.data.cache import cache_folder, checkpoint_folder
 from clickwise.data.config import DataConfig
@@ -102,7 +103,7 @@ def train(
 
     Raises:
         ConfigError: a key or value that is not allowed.
-        DataError: data that is missing or cannot be used.
+        DataError: data that is missing or cannot be used; no rows to calibrate on.
         BundleError: `out` exists and is not a bundle.
     """
     progress = progress or default_progress()
@@ -116,13 +117,16 @@ def train(
     if out is not None and reading.quarantine is None:
         reading = replace(reading, quarantine=f"{out}.quarantine.jsonl")
     prepared = prepare(source, resolved, reading, valid=valid_source, progress=progress)
+    ranker = build_model(run.model, prepared.pipeline.inputs, run.training.seed, prepared.base_rate)
+    _check_calibration(run, ranker, prepared)
     if prepared.valid is None:
         progress.warn("no validation rows: the last weights are kept and nothing is measured")
-    ranker = build_model(run.model, prepared.pipeline.inputs, run.training.seed, prepared.base_rate)
     checkpoint = _checkpoint_folder(run, resolved, (source, valid_source))
     _pretrain(ranker, prepared, run.training, checkpoint, progress)
     result = train_model(ranker, prepared.train, prepared.valid, run.training, progress, checkpoint=checkpoint)
-    bundle = Bundle(prepared.pipeline, ranker, _provenance(source, run, prepared, ranker, result))
+    calibrator = _calibrator(run, ranker, prepared, progress)
+    provenance = _provenance(source, run, prepared, ranker, calibrator, result)
+    bundle = Bundle(prepared.pipeline, ranker, provenance, calibrator)
     if out is not None:
         bundle.save(out)
     if result.interrupted:
@@ -386,13 +390,20 @@ def _reading_config(bundle: Bundle, settings: Sequence[str]) -> DataConfig:
 
 
 def _provenance(
-    source: Source, run: RunConfig, prepared: Prepared, ranker: Ranker, result: TrainingResult
+    source: Source,
+    run: RunConfig,
+    prepared: Prepared,
+    ranker: Ranker,
+    calibrator: Platt | None,
+    result: TrainingResult,
 ) -> Provenance:
     summary = prepared.summary
     held_out = {"valid": prepared.valid, "test": prepared.test}
-    metrics = {name: _part_metrics(ranker, part) for name, part in held_out.items() if part is not None}
+    metrics = {name: _part_metrics(ranker, calibrator, part) for name, part in held_out.items() if part is not None}
     if prepared.valid is not None:
-        metrics["valid"] |= result.best_metrics
+        metrics["valid"] = (
+            result.best_metrics | metrics["valid"] if calibrator else metrics["valid"] | result.best_metrics
+        )
     return Provenance(
         data={
             "source": source.name,
@@ -447,9 +458,38 @@ def _scored_rows(ranker: Ranker, part: EncodedPart, seed: int) -> ScoredRows:
     return ScoredRows(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
-def _part_metrics(ranker: Ranker, part: EncodedPart) -> dict[str, Any]:
-    blocks = (
-        ScoredBlock(bundles.batch_logits(ranker, batch), label, weight if part.weighted else None, group, None)
-        for batch, label, weight, group in part.scored_batches(_VALIDATION_BATCH)
-    )
+def _part_metrics(ranker: Ranker, calibrator: Platt | None, part: EncodedPart) -> dict[str, Any]:
+    blocks = _scored_blocks(ranker, part)
+    if calibrator is not None:
+        blocks = (replace(block, logit=calibrator(block.logit)) for block in blocks)
     return evaluate_blocks(blocks, source="").to_data()["metrics"]
+
+
+def _scored_blocks(ranker: Ranker, part: EncodedPart) -> Iterator[ScoredBlock]:
+    """All rows of a part with the logits of the model itself."""
+    for batch, label, weight, group in part.scored_batches(_VALIDATION_BATCH):
+        logit = bundles.batch_logits(ranker, batch)
+        yield ScoredBlock(logit, label, weight if part.weighted else None, group, None)
+
+
+def _check_calibration(run: RunConfig, ranker: Ranker, prepared: Prepared) -> None:
+    """Say before the training what would make calibrating impossible after it."""
+    if run.calibration.method == "none":
+        return
+    objective = run.training.objective or ranker.objective
+    allowed = "'none': scores for retrieval are not probabilities; or training.objective = \"logistic\""
+    require(objective == "logistic", "calibration.method", run.calibration.method, allowed)
+    if prepared.valid is None:
+        raise DataError("no validation rows to calibrate on", fix="set data.valid_fraction above 0, or give --valid")
+
+
+def _calibrator(run: RunConfig, ranker: Ranker, prepared: Prepared, progress: Progress) -> Platt | None:
+    if run.calibration.method == "none" or prepared.valid is None:
+        return None
+    blocks = list(_scored_blocks(ranker, prepared.valid))
+    logit, label = (np.concatenate([getattr(block, key) for block in blocks]) for key in ("logit", "label"))
+    weights = [block.weight for block in blocks if block.weight is not None]
+    calibrator = Platt.fit(logit, label, np.concatenate(weights) if weights else None)
+    if calibrator is None:
+        progress.warn("not calibrated: on the validation rows a higher logit does not mean more clicks")
+    return calibrator

@@ -20,6 +20,9 @@ epochs = 3
 [training.optimizer]
 name = "adam"
 learning_rate = 0.001
+
+[calibration]                   # clickwise.calibration.CalibrationConfig
+method = "platt"
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from typing import Any
 
 import tomli_w
 
+from clickwise.calibration import CalibrationConfig
 from clickwise.config import build, read_toml, set_path, to_data
 from clickwise.data.config import DataConfig
 from clickwise.errors import ConfigError, clipped, nearest
@@ -42,7 +46,7 @@ from clickwise.registry import is_file_model, models
 from clickwise.schema import Schema
 from clickwise.training import TrainingConfig, training_config_from_data, training_config_to_data
 
-_SECTIONS = ("data", "schema", "model", "training")
+_SECTIONS = ("data", "schema", "model", "training", "calibration")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,12 +58,14 @@ class RunConfig:
         schema: what was declared of the schema, as plain data; inference fills in the rest.
         model: the `Config` of a registered model.
         training: epochs, batch size, optimisers, early stopping.
+        calibration: what is done to the trained model's logits.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
     schema: Mapping[str, Any] = field(default_factory=dict)
     model: Any = field(default_factory=DeepFM.Config)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
 
     def to_toml(self, schema: Schema) -> str:
         """The run as a TOML file that `clickwise train --config` takes, with the schema that was resolved."""
@@ -68,6 +74,7 @@ class RunConfig:
             "schema": schema_to_data(schema),
             "model": model_to_data(self.model),
             "training": training_config_to_data(self.training),
+            "calibration": to_data(self.calibration),
         }
         return tomli_w.dumps(sections)
 
@@ -113,6 +120,7 @@ def run_config(
         schema=sections["schema"],
         model=model_from_data(sections["model"]),
         training=training_config_from_data(sections["training"], "training"),
+        calibration=build(CalibrationConfig, sections["calibration"], "calibration"),
     )
 
 
@@ -139,7 +147,7 @@ def model_to_data(config: Any) -> dict[str, Any]:
 
 
 def _read_sections(config: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
-    """All four sections; a schema that is a file, named beside the config file, is read."""
+    """All sections; a schema that is a file, named beside the config file, is read."""
     raw = read_toml(config) if isinstance(config, str | Path) else deepcopy(dict(config or {}))
     _check_sections(raw)
     if isinstance(raw.get("schema"), str):

@@ -30,7 +30,8 @@ class TrainingSummary:
 
     def to_data(self) -> dict[str, Any]:
         keys = ("model", "data", "training", "metrics")
-        return {"bundle": str(self.out), **{key: self.manifest[key] for key in keys}}
+        found = {key: self.manifest[key] for key in (*keys, "calibrator") if key in self.manifest}
+        return {"bundle": str(self.out), **found}
 
     def __str__(self) -> str:
         data, training = self.manifest["data"], self.manifest["training"]
@@ -39,7 +40,7 @@ class TrainingSummary:
         file = f" --model {name}" if is_file_model(name) else ""
         lines = [
             f"{name} trained on {data['source']}{stopped}",
-            *aligned(_data_rows(data) + _training_rows(training)),
+            *aligned(_data_rows(data) + _training_rows(training) + _calibrator_rows(self.manifest)),
             "",
             *metrics_table(self.manifest["metrics"]),
             "",
@@ -189,6 +190,7 @@ class BundleSummary:
             ("size", f"{sum(sizes):,} bytes in {len(sizes)} files, all checksums right"),
             *_data_rows(manifest["data"]),
             *_training_rows(manifest["training"]),
+            *_calibrator_rows(manifest),
             *roles,
         ]
         return "\n".join(
@@ -226,6 +228,13 @@ def _data_rows(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     if data.get("quarantined"):
         rows.append(("unreadable", f"{data['quarantined']:,} rows, in {data.get('quarantine') or 'no file'}"))
     return rows
+
+
+def _calibrator_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found = manifest.get("calibrator")
+    if not found:
+        return []
+    return [("calibrator", f"{found['method']}: {found['slope']:.4f} x logit {found['intercept']:+.4f}")]
 
 
 def _training_rows(training: Mapping[str, Any]) -> list[tuple[str, str]]:

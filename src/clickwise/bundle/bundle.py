@@ -18,6 +18,7 @@ from clickwise.atomic import whole_folder
 from clickwise.batch import Batch
 from clickwise.bundle import files
 from clickwise.bundle.weights import load_weights, save_weights
+from clickwise.calibration import Platt
 from clickwise.config import build, to_data
 from clickwise.data.frames import rows_to_batch
 from clickwise.errors import BundleError, ConfigError, DataError, clipped
@@ -59,7 +60,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A fitted feature pipeline and a trained model: raw rows in, probabilities out.
+    """A fitted feature pipeline, a trained model and perhaps a calibrator: raw rows in, probabilities out.
 
     >>> bundle = load("runs/today")                                    # doctest: +SKIP
     >>> bundle.predict([{"user_id": "u1", "site_id": "s9", "hour": 13}])  # doctest: +SKIP
@@ -69,6 +70,7 @@ class Bundle:
     pipeline: FeaturePipeline
     model: Ranker
     provenance: Provenance
+    calibrator: Platt | None = None
 
     @property
     def schema(self) -> Schema:
@@ -104,7 +106,7 @@ class Bundle:
             ) from None
 
     def score(self, data: pa.RecordBatch) -> np.ndarray:
-        """Logits [n] float32 of an Arrow batch that has the scoring columns.
+        """Logits [n] float32, calibrated if a calibrator is there, of an Arrow batch that has the scoring columns.
 
         Raises:
             BadCells: cells that cannot be read, all of them.
@@ -116,7 +118,7 @@ class Bundle:
             part = slice(start, start + _BATCH_ROWS)
             batch = Batch.of(encoded.sparse[part], encoded.dense[part], None if weights is None else weights[part])
             logits[part] = batch_logits(self.model, batch)
-        return logits
+        return self.calibrator(logits) if self.calibrator else logits
 
     def save(self, folder: str | Path) -> None:
         """Write the bundle to `folder`, whole or not at all; an older bundle there is replaced.
@@ -143,6 +145,7 @@ class Bundle:
             "versions": made.versions,
             "model": {"name": self.model_name, "config": to_data(self.model.config)},
             **_features_data(self.pipeline),
+            **({"calibrator": {"method": "platt", **to_data(self.calibrator)}} if self.calibrator else {}),
             "data": made.data,
             "training": made.training,
             "metrics": made.metrics,
@@ -181,7 +184,7 @@ def load(folder: str | Path, *, model: str | None = None) -> Bundle:
         versions=manifest.get("versions", {}),
         created=manifest.get("created", ""),
     )
-    return Bundle(pipeline, ranker.eval(), provenance)
+    return Bundle(pipeline, ranker.eval(), provenance, _calibrator(folder, manifest.get("calibrator")))
 
 
 def check_out(folder: str | Path) -> None:
@@ -234,6 +237,17 @@ def _build_model(folder: Path, entry: Any, inputs: InputSpec, file: str | None) 
             return model_class(config, inputs)  # it may make tensors that no file of weights holds, and read them
         with torch.device("meta"), _NoDraws():
             return model_class(config, inputs)
+
+
+def _calibrator(folder: Path, entry: Any) -> Platt | None:
+    if entry is None:
+        return None
+    if not isinstance(entry, Mapping) or entry.get("method") != "platt":
+        raise BundleError(f"{folder}: its calibrator is {clipped(entry)}, which this version does not know")
+    try:
+        return build(Platt, {key: value for key, value in entry.items() if key != "method"}, "calibrator")
+    except ConfigError as error:
+        raise BundleError(f"{folder}: {error}") from None
 
 
 def _features_data(pipeline: FeaturePipeline) -> dict[str, Any]:

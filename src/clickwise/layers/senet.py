@@ -9,7 +9,7 @@ from clickwise.layers.dense import linear
 
 
 class SENET(nn.Module):
-    """a = relu(W_2 relu(W_1 s)), s_f = mean_d v_fd: [B, F, D] -> [B, F], the weights that the vectors are multiplied by.
+    """a = relu(W_2 relu(W_1 s)), s_f = mean_d v_fd: [B, F, D] -> [B, F], the weights of the vectors.
 
     Weights start as Xavier normal; there are no biases.
 

@@ -1,0 +1,8 @@
+"""Calibrators: what a bundle does to the logits of its model so that they are right as probabilities."""
+
+from __future__ import annotations
+
+from clickwise.calibration.config import CalibrationConfig
+from clickwise.calibration.platt import Platt
+
+__all__ = ["CalibrationConfig", "Platt"]
