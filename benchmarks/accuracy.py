@@ -1,10 +1,12 @@
 """How good are the models? Recipes over several seeds, measured on the test file, beside published figures.
 
     python benchmarks/accuracy.py --data DATA/frappe_x1 --models deepfm dcn_v2 --seeds 5
+    python benchmarks/accuracy.py --data DATA/adult --train adult.data --valid '' --test adult.test --models wide_deep
 
-DATA/NAME holds train.parquet, valid.parquet and test.parquet; the recipe of a model is recipes/NAME_MODEL.toml. Every
-run is `clickwise train` in a process of its own, which stops early on the validation file and never sees the test
-file; that is measured once a run, after it. A run whose result is in `--out`, by the same recipe on the same data, is
+DATA/NAME holds train.parquet, valid.parquet and test.parquet, or the files named; without a validation file the recipe
+holds rows of the training file out. The recipe of a model is recipes/NAME_MODEL.toml. Every run is `clickwise train` in
+a process of its own, which stops early on the validation rows and never sees the test file; that is measured once a
+run, after it. A run whose result is in `--out`, by the same recipe on the same data, is
 not made again. The table shows mean and standard deviation over the seeds.
 """
 
@@ -39,9 +41,11 @@ class RunFailed(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """One recipe on one data set with one seed."""
+    """One recipe on one data set with one seed. valid: None where the recipe holds rows out."""
 
-    data: Path
+    train: Path
+    valid: Path | None
+    test: Path
     model: str
     recipe: Path
     seed: int
@@ -53,7 +57,7 @@ class Run:
 
     def asked(self) -> dict[str, Any]:
         """What its result depends on: another recipe, other settings or other files make another result."""
-        files = {path.name: path.stat().st_size for path in sorted(self.data.glob("*.parquet"))}
+        files = {path.name: path.stat().st_size for path in (self.train, self.valid, self.test) if path}
         digest = hashlib.sha256(self.recipe.read_bytes()).hexdigest()
         return {"model": self.model, "seed": self.seed, "recipe": digest, "set": list(self.settings), "files": files}
 
@@ -79,11 +83,11 @@ def result_of(run: Run, out: Path, threads: int | None) -> dict[str, Any]:
     bundle = out / run.name
     told = [*run.settings, f"training.seed={run.seed}", *([f"training.threads={threads}"] if threads else [])]
     sets = [piece for setting in told for piece in ("--set", setting)]
-    files = [run.data / "train.parquet", "--valid", run.data / "valid.parquet"]
-    trained = clickwise("train", *files, "--config", run.recipe, "--out", bundle, *sets)
+    valid = ["--valid", run.valid] if run.valid else []
+    trained = clickwise("train", run.train, *valid, "--config", run.recipe, "--out", bundle, *sets)
     if trained["training"]["interrupted"]:
         raise RunFailed("was interrupted; the same call goes on")
-    measured = clickwise("evaluate", bundle, run.data / "test.parquet")["metrics"]
+    measured = clickwise("evaluate", bundle, run.test)["metrics"]
     shutil.rmtree(bundle)
     training = {key: trained["training"][key] for key in ("seconds", "best_epoch", "precision", "parameters")}
     result = {"asked": asked, "test": measured, "valid": trained["metrics"]["valid"], **training}
@@ -150,7 +154,10 @@ def say(text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with train, valid and test.parquet")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the files")
+    parser.add_argument("--train", default="train.parquet")
+    parser.add_argument("--valid", default="valid.parquet", help="'' where the recipe holds rows of --train out")
+    parser.add_argument("--test", default="test.parquet")
     parser.add_argument("--models", nargs="+", required=True)
     parser.add_argument("--seeds", type=int, default=5, help="seeds 1 to this")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once, which share the processors")
@@ -160,11 +167,13 @@ def main() -> None:
     options = parser.parse_args()
     name = options.data.resolve().name
     recipes = {model: options.recipes / f"{name}_{model}.toml" for model in options.models}
-    for path in [*recipes.values(), *(options.data / f"{part}.parquet" for part in ("train", "valid", "test"))]:
+    train, test = options.data / options.train, options.data / options.test
+    valid = options.data / options.valid if options.valid else None
+    for path in filter(None, [*recipes.values(), train, valid, test]):
         if not path.is_file():
             parser.error(f"{path}: no such file")
     runs = [
-        Run(options.data, model, recipe, seed, tuple(options.settings))
+        Run(train, valid, test, model, recipe, seed, tuple(options.settings))
         for seed in range(1, options.seeds + 1)
         for model, recipe in recipes.items()
     ]

@@ -115,11 +115,12 @@ def run_config(
     _check_sections(sections)
     if isinstance(sections["schema"], str):
         sections["schema"] = read_toml(sections["schema"])
+    model_config = model_from_data(sections["model"])
     return RunConfig(
         data=build(DataConfig, sections["data"], "data"),
         schema=sections["schema"],
-        model=model_from_data(sections["model"]),
-        training=training_config_from_data(sections["training"], "training"),
+        model=model_config,
+        training=training_config_from_data(_with_update_rules(sections["training"], model_config), "training"),
         calibration=build(CalibrationConfig, sections["calibration"], "calibration"),
     )
 
@@ -144,6 +145,16 @@ def model_from_data(data: Mapping[str, Any]) -> Any:
 def model_to_data(config: Any) -> dict[str, Any]:
     """The inverse of `model_from_data`."""
     return {"name": models.name_of(config), **to_data(config)}
+
+
+def _with_update_rules(training: Mapping[str, Any], model_config: Any) -> dict[str, Any]:
+    """The section, with the model's own update rules where it names none; its other keys of `optimizer` stay on top."""
+    own = models.get(models.name_of(model_config)).update_rules
+    optimizer = training.get("optimizer", {})
+    names_one = not isinstance(optimizer, Mapping) or "name" in optimizer
+    if names_one or "embedding_optimizer" in training or "groups" in training or not own:
+        return dict(training)
+    return {**own, **training, "optimizer": {**own.get("optimizer", {}), **optimizer}}
 
 
 def _read_sections(config: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:

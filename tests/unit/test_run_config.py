@@ -7,7 +7,7 @@ import pytest
 
 from clickwise.errors import ConfigError
 from clickwise.models import FM, DeepFM
-from clickwise.optim import Adagrad
+from clickwise.optim import FTRL, Adagrad, Adam, ParameterGroup
 from clickwise.run_config import run_config
 from clickwise.schema import Schema
 
@@ -37,6 +37,20 @@ def test_the_saved_toml_gives_the_same_run() -> None:
     assert (again.model, again.training, again.data) == (run.model, run.training, run.data)
     assert again.training.optimizer == Adagrad.Config(learning_rate=0.1)
     assert again.schema == {"label": "click"}
+
+
+def test_wide_and_deep_trains_by_its_papers_rules_unless_a_run_names_one() -> None:
+    paper = run_config(model="wide_deep").training
+    wide = ParameterGroup(parameters="wide.*", optimizer=FTRL.Config(learning_rate=0.05, l1=1e-4))
+    assert (paper.optimizer, paper.groups) == (Adagrad.Config(learning_rate=0.03), (wide,))
+    slower = run_config(model="wide_deep", settings=["training.optimizer.learning_rate=0.01"]).training
+    assert (slower.optimizer, slower.groups) == (Adagrad.Config(learning_rate=0.01), (wide,))
+    for said in ({"optimizer": "adam"}, {"optimizer": {"name": "adam"}}, {"groups": []}):
+        named = run_config({"training": said}, model="wide_deep").training
+        assert (named.optimizer, named.embedding_optimizer, named.groups) == (Adam.Config(), None, ())
+    tables = run_config({"training": {"embedding_optimizer": "adagrad"}}, model="wide_deep").training
+    assert (tables.optimizer, tables.embedding_optimizer, tables.groups) == (Adam.Config(), Adagrad.Config(), ())
+    assert run_config(model="deepfm").training.optimizer == Adam.Config()
 
 
 def test_a_schema_can_be_a_file_beside_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

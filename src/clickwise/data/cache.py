@@ -14,14 +14,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
+import stat
 import time
 import uuid
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -159,8 +162,17 @@ def _last_used(entry: Path) -> float:
 
 
 def _size(entry: Path) -> int:
-    return sum(file.stat().st_size for file in entry.rglob("*") if file.is_file())
+    return sum(state.st_size for state in _states(entry) if stat.S_ISREG(state.st_mode))
 
 
 def _newest(folder: Path) -> float:
-    return max(file.stat().st_mtime for file in (folder, *folder.rglob("*")))
+    """When anything in it was changed last; never, where it has gone."""
+    return max((state.st_mtime for state in _states(folder)), default=math.inf)
+
+
+def _states(folder: Path) -> Iterator[os.stat_result]:
+    """Of the folder and all that is in it, without what another process removes meanwhile."""
+    inside = (Path(at, name) for at, folders, files in os.walk(folder) for name in (*folders, *files))
+    for path in chain([folder], inside):
+        with suppress(FileNotFoundError):
+            yield os.stat(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -36,6 +37,9 @@ class Ranker(nn.Module, ABC):
     Config: ClassVar[type]
     objective: ClassVar[str] = "logistic"
     """What it is trained for unless told otherwise: a name that `TrainingConfig.objective` knows."""
+    update_rules: ClassVar[Mapping[str, Any]] = {}
+    """How its paper trains it: `optimizer`, `embedding_optimizer` and `groups` as in the `[training]` of a config file.
+    They stand where a run names no rule of its own. Empty: the defaults of `TrainingConfig`."""
 
     def __init__(self, config: Any, inputs: InputSpec) -> None:
         super().__init__()

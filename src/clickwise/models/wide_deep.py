@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from torch import Tensor, nn
 
@@ -21,8 +22,16 @@ class WideDeep(Ranker):
     The wide part is the first-order weights of all fields f, declared crosses (transform `cross`) included: it
     memorises single values, and the combinations of values that were declared. The deep part sees no crosses.
 
-    Reference: Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems", Eqs. 1 and 3.
+    Reference: Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems", Eqs. 1 and 3; section 3.2 for the
+    update rules, FTRL with L1 for the wide part and AdaGrad for the deep one.
     """
+
+    update_rules = MappingProxyType(
+        {
+            "optimizer": {"name": "adagrad", "learning_rate": 0.03},
+            "groups": [{"parameters": "wide.*", "optimizer": {"name": "ftrl", "learning_rate": 0.05, "l1": 1e-4}}],
+        }
+    )
 
     @dataclass(frozen=True, kw_only=True, slots=True)
     class Config:

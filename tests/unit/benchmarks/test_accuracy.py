@@ -81,7 +81,9 @@ def test_an_interrupted_training_is_no_result(
     accuracy: Any, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accuracy, "clickwise", lambda *words: {"training": {"interrupted": True}})
-    run = accuracy.Run(data, "lr", tmp_path / "recipes" / "tiny_lr.toml", 1, ())
+    run = accuracy.Run(
+        data / "train.parquet", None, data / "test.parquet", "lr", tmp_path / "recipes" / "tiny_lr.toml", 1, ()
+    )
     assert accuracy.run_all([run], tmp_path / "out", 1) == {}
     assert not (tmp_path / "out").exists()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 
 import pytest
@@ -167,3 +168,20 @@ def test_checkpoints_of_runs_that_never_went_on_are_forgotten(tmp_path):
         os.utime(path, (month_ago, month_ago))
     Cache(tmp_path).make_room("")
     assert [p.name for p in checkpoint_folder(tmp_path).iterdir()] == ["young"]
+
+
+def test_what_another_run_removes_while_room_is_made_does_no_harm(tmp_path, monkeypatch):
+    step = checkpoint_folder(tmp_path) / "run" / ".step-1.tmp"
+    step.mkdir(parents=True)
+    (step / "weights").write_text("w")
+    stat = os.stat
+
+    def removed_first(path, **how):
+        if str(path) == str(step):
+            shutil.rmtree(step, ignore_errors=True)
+        return stat(path, **how)
+
+    monkeypatch.setattr(os, "stat", removed_first)
+    Cache(tmp_path).make_room("")
+    monkeypatch.undo()
+    assert not step.exists()
