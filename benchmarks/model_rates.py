@@ -32,9 +32,9 @@ from clickwise.errors import ClickwiseError
 from clickwise.evaluation import ScoredBlock, evaluate_blocks
 from clickwise.models import build_model
 from clickwise.registry import models
-from clickwise.run_config import model_to_data
+from clickwise.run_config import model_to_data, run_config
 from clickwise.schema import Field, InputSpec
-from clickwise.training import TrainingConfig, train_model
+from clickwise.training import train_model
 from criteo_like import field_sizes, write_arrays
 from report import commit, machine_line, table, write_results
 from systems import DATA_FOLDER, ROOT
@@ -118,9 +118,10 @@ def train(run: Run, data: Path) -> dict[str, Any]:
     sizes = np.load(data / "num_ids.npy").tolist()
     inputs = InputSpec(fields=tuple(Field(name=f"c{f}", num_ids=n) for f, n in enumerate(sizes)))
     part, test = (encoded(data, name, inputs) for name in ("", "test_"))
-    model = build_model(models.get(run.model).Config(), inputs, seed=1, base_rate=part.positives / len(part))
     told = {"epochs": 1, "batch_size": run.batch_size, "threads": run.threads, "precision": run.precision}
-    result = train_model(model, part, None, TrainingConfig(**told))
+    config = run_config({"training": told}, model=run.model)
+    model = build_model(config.model, inputs, seed=1, base_rate=part.positives / len(part))
+    result = train_model(model, part, None, config.training)
     blocks = (
         ScoredBlock(batch_logits(model, batch), label) for batch, label, *_ in test.scored_batches(run.batch_size)
     )
