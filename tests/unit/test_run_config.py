@@ -42,9 +42,9 @@ def test_the_saved_toml_gives_the_same_run() -> None:
 def test_wide_and_deep_trains_by_its_papers_rules_unless_a_run_names_one() -> None:
     paper = run_config(model="wide_deep").training
     wide = ParameterGroup(parameters="wide.*", optimizer=FTRL.Config(learning_rate=0.05, l1=1e-4))
-    assert (paper.optimizer, paper.groups) == (Adagrad.Config(learning_rate=0.03), (wide,))
-    slower = run_config(model="wide_deep", settings=["training.optimizer.learning_rate=0.01"]).training
-    assert (slower.optimizer, slower.groups) == (Adagrad.Config(learning_rate=0.01), (wide,))
+    assert (paper.optimizer, paper.groups) == (Adagrad.Config(learning_rate=0.01), (wide,))
+    slower = run_config(model="wide_deep", settings=["training.optimizer.learning_rate=0.003"]).training
+    assert (slower.optimizer, slower.groups) == (Adagrad.Config(learning_rate=0.003), (wide,))
     for said in ({"optimizer": "adam"}, {"optimizer": {"name": "adam"}}, {"groups": []}):
         named = run_config({"training": said}, model="wide_deep").training
         assert (named.optimizer, named.embedding_optimizer, named.groups) == (Adam.Config(), None, ())

@@ -28,7 +28,7 @@ class WideDeep(Ranker):
 
     update_rules = MappingProxyType(
         {
-            "optimizer": {"name": "adagrad", "learning_rate": 0.03},
+            "optimizer": {"name": "adagrad", "learning_rate": 0.01},
             "groups": [{"parameters": "wide.*", "optimizer": {"name": "ftrl", "learning_rate": 0.05, "l1": 1e-4}}],
         }
     )
