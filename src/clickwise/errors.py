@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class ClickwiseError(Exception):
-    """Root of the tree. The command line prints it on one line and leaves with exit code 2."""
+    """Root of the tree. The command line prints it on one line and leaves with exit code 2.
+
+    It crosses a process boundary whole, so that a pool of processes says what went wrong in one of them.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self.args), self.__dict__
 
 
 class ConfigError(ClickwiseError):
@@ -62,6 +69,10 @@ class MissingExtraError(ClickwiseError):
 
 class ClickwiseWarning(UserWarning):
     """Something a user should know that did not stop the work."""
+
+
+def _made_again(kind: type[ClickwiseError], args: tuple[Any, ...]) -> ClickwiseError:
+    return kind.__new__(kind, *args)
 
 
 def clipped(value: object, limit: int = 80) -> str:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from clickwise.errors import ConfigError, DataError, clipped
+from clickwise.errors import BundleError, ConfigError, DataError, clipped
 
 
 def test_data_error_names_every_place() -> None:
@@ -22,3 +22,9 @@ def test_config_error_can_be_seen_from_outside() -> None:
 def test_clipped_never_reprs_a_megabyte() -> None:
     assert len(clipped("y" * 10**6)) == 80
     assert clipped(5) == "5"
+
+
+def test_an_error_can_be_made_again_from_its_parts_as_a_pool_of_processes_does() -> None:
+    for error in (ConfigError("a.b", "got 1"), DataError("is empty", file="f.csv", row=3), BundleError("damaged")):
+        again = copy.copy(error)
+        assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
