@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 from clickwise.errors import BundleError, ConfigError, DataError, clipped
 
 
