@@ -6,8 +6,8 @@
 DATA/NAME holds train.parquet, valid.parquet and test.parquet, or the files named; without a validation file the recipe
 holds rows of the training file out. The recipe of a model is recipes/NAME_MODEL.toml. Every run is `clickwise train` in
 a process of its own, which stops early on the validation rows and never sees the test file; that is measured once a
-run, after it. A run whose result is in `--out`, by the same recipe on the same data, is
-not made again. The table shows mean and standard deviation over the seeds.
+run, after it. A run whose result is in `--out`, by the same recipe on the same data, is not made again. The table shows
+mean and standard deviation over the seeds.
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@
 
 Data: 39 fields of Zipf ids in Criteo's proportions, V = 1 M, as in `training_rate.py`. One pass over the rows with the
 defaults of the model and of training, batch 4096, in a process of its own; FNN without the FM that it starts from.
-Where fewer rows than a million were trained on, the seconds of a million are extrapolated and marked with ~. Log loss
-is that of other rows, after the pass. A result that is in `--out` is not made again; one from another commit is marked.
+DIN also has a sequence of 20 values of the largest field, those of the rows before; Two-Tower has the last 13 fields as
+its item's and trains on clicks alone, for retrieval, so that its logit is no probability. Where fewer rows than a
+million were trained on, the seconds of a million are extrapolated and marked with ~. Log loss is that of other rows,
+after the pass. A result that is in `--out` is not made again; one from another commit is marked.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ from systems import DATA_FOLDER, ROOT
 MILLION = 1_000_000
 TEST_ROWS = 100_000
 SHORT_ROWS = 8_192
+SEQUENCE_LENGTH = 20
+ITEM_FIELDS = 13
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def result_of(run: Run, data: Path, out: Path | None) -> dict[str, Any]:
 def train(run: Run, data: Path) -> dict[str, Any]:
     """In a process of its own: seconds of one pass, parameters, peak memory, log loss and AUC after it."""
     sizes = np.load(data / "num_ids.npy").tolist()
-    inputs = InputSpec(fields=tuple(Field(name=f"c{f}", num_ids=n) for f, n in enumerate(sizes)))
+    inputs = inputs_of(run.model, sizes)
     part, test = (encoded(data, name, inputs) for name in ("", "test_"))
     told = {"epochs": 1, "batch_size": run.batch_size, "threads": run.threads, "precision": run.precision}
     config = run_config({"training": told}, model=run.model)
@@ -132,15 +136,30 @@ def train(run: Run, data: Path) -> dict[str, Any]:
         "precision": result.precision,
         "parameters": sum(p.numel() for p in model.parameters()),
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "test": dict(report.metrics),
+        "test": dict(report.metrics) if model.objective == "logistic" else {"roc_auc": report.metrics["roc_auc"]},
     }
+
+
+def inputs_of(model: str, sizes: list[int]) -> InputSpec:
+    """A field for each size; for a model of sequences one of the largest field, for one of towers an item."""
+    fields = [Field(name=f"c{f}", num_ids=n) for f, n in enumerate(sizes)]
+    if model == "din":
+        largest = fields[int(np.argmax(sizes))]
+        sequence = Field(name="past", num_ids=largest.num_ids, length=SEQUENCE_LENGTH, shares=largest.name)
+        fields.insert(fields.index(largest) + 1, sequence)
+    item = tuple(field.name for field in fields[-ITEM_FIELDS:]) if model == "two_tower" else ()
+    return InputSpec(fields=tuple(fields), item=item)
 
 
 def encoded(data: Path, part: str, inputs: InputSpec) -> EncodedPart:
     """The rows that `write_arrays` wrote, as training reads them."""
     ids, label = (np.load(data / f"{part}{name}.npy", mmap_mode="r") for name in ("ids", "label"))
-    rows = np.zeros(len(label), row_dtype(inputs))
-    rows["sparse"], rows["label"], rows["weight"] = ids + np.array(inputs.offsets(), np.int32), label, 1.0
+    rows, column = np.zeros(len(label), row_dtype(inputs)), -1
+    for (field, slots), first in zip(inputs.slots(), inputs.offsets(), strict=True):
+        column += not field.shares  # a sequence follows the field whose values it has
+        for lag, slot in enumerate(range(slots.start, slots.stop), int(bool(field.shares))):
+            rows["sparse"][:, slot] = np.roll(ids[:, column], lag) + first
+    rows["label"], rows["weight"] = label, 1.0
     return EncodedPart(rows, inputs, weighted=False)
 
 
@@ -149,10 +168,11 @@ def rates_table(found: dict[str, dict[str, Any]]) -> str:
     header = ["model", "rows/s", "s a million rows", "parameters", "peak GB", "log loss", "AUC", "precision"]
     now, lines = commit(), []
     done = {model: result for model, result in found.items() if "error" not in result}
-    for model, result in sorted(done.items(), key=lambda item: item[1]["seconds"]):
-        rate = result["rows"] / result["seconds"]
+    rates = {model: result["rows"] / result["seconds"] for model, result in done.items()}
+    for model, rate in sorted(rates.items(), key=lambda item: -item[1]):
+        result = done[model]
         extrapolated = "" if result["rows"] >= MILLION else "~"
-        test = (f"{result['test'][metric]:.4f}" for metric in ("log_loss", "roc_auc"))
+        test = (f"{result['test'][key]:.4f}" if key in result["test"] else "-" for key in ("log_loss", "roc_auc"))
         size = [f"{result['parameters']:,}", f"{result['peak_bytes'] / 1e9:.2f}"]
         stale = "" if result["commit"] == now else f" at {result['commit']}"
         seconds = f"{extrapolated}{MILLION / rate:,.1f}"

@@ -5,8 +5,9 @@
 The file is text with a header and one row a line. Its rows are dealt into `--folds` parts at random; the recipe
 recipes/DATA_MODEL.toml is trained on all parts but one (early stopping on a share of those rows, as the recipe says)
 and scores that one. The table shows the difference to the first model, row by row: a mean and its 95 % interval over
-rows. Of the log loss that of the paired differences; of the AUC, per fold and averaged, DeLong's for two curves on the
-same rows. Both take the trained models as given: what another draw of training rows would change is not in them.
+rows. Of the log loss that of the paired differences; of the AUC, whose pairs of rows are those within a fold,
+DeLong's for two curves on the same rows. Both take the trained models as given: what another draw of training rows
+would change is not in them.
 `--repeats` deals anew; each repeat has a line, and the last lines are of each row's mean over the repeats.
 
 Reference: DeLong, DeLong and Clarke-Pearson 1988, "Comparing the Areas under Two or More Correlated Receiver Operating
@@ -27,6 +28,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from clickwise.data.labels import read_targets
+from clickwise.evaluation.report import Z95
 from clickwise.metrics import logit_of
 from clickwise.metrics.logistic import row_log_loss
 from clickwise.pipeline import predict, train
@@ -34,7 +36,6 @@ from clickwise.progress import Progress
 from report import machine_line, table, write_results
 
 ROOT = Path(__file__).resolve().parents[1]
-Z95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,10 @@ def placements(logit: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """[n] Of a click the share of the rest below it, of the rest the share of clicks above; a tie counts one half.
 
     Raises:
-        ValueError: rows of one class.
+        SystemExit: rows of one class.
     """
     if positive.all() or not positive.any():
-        raise ValueError("a fold has rows of one class only: take fewer folds")
+        sys.exit("a fold has rows of one class only: take fewer folds")
     placed = np.empty(len(logit))
     for own, sign in ((positive, 1.0), (~positive, -1.0)):
         others, asked = np.sort(sign * logit[~own]), sign * logit[own]
@@ -164,7 +165,7 @@ def main() -> None:
     if options.repeats > 1:
         for model, repeats in found.items():
             report("all", model, repeats, found[first])
-    columns = ["seed", "model", "AUC", "log loss", f"AUC less that of {first}", f"log loss less that of {first}"]
+    columns = ["deal", "model", "AUC", "log loss", f"AUC less that of {first}", f"log loss less that of {first}"]
     print(f"{machine_line()}\n{len(lines):,} rows of {options.file.name} in {options.folds} folds\n")
     print(table(columns, rows, left=2))
     write_results(f"paired-folds-{options.data}", {"folds": options.folds, "rows": len(lines), "runs": results})

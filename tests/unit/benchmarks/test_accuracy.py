@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 RECIPE = """
 [schema]
 label = "click"
@@ -23,15 +23,8 @@ batch_size = 512
 
 
 @pytest.fixture
-def accuracy(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    before = set(sys.modules)
-    import accuracy
-
-    yield accuracy
-    for name in set(sys.modules) - before:
-        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+def accuracy(script: Callable[[str], Any]) -> Any:
+    return script("accuracy")
 
 
 @pytest.fixture

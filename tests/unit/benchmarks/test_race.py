@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
-
 
 @pytest.fixture
-def systems(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import systems
-
-    return systems
+def systems(script: Callable[[str], Any]) -> Any:
+    return script("systems")
 
 
 @pytest.fixture
@@ -92,13 +87,3 @@ def test_the_plot_is_a_picture_of_every_system(systems: Any) -> None:
     assert lines == {"a-b fp32": [(1e5, 5e4), (1e7, 5e4)]}
     picture = plot.draw(lines, "A & B", "here")
     assert picture.count("<circle") == 3 and "A &amp; B" in picture and "100 k" in picture and "10 M" in picture
-
-
-@pytest.fixture(autouse=True)
-def _forget_benchmark_modules() -> Any:
-    """The benchmarks are scripts: their plain module names stay out of other tests."""
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
