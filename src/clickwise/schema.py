@@ -52,7 +52,7 @@ class Schema:
     """What each column of a log means.
 
     Args:
-        label: the column that says click or no click.
+        label: the column that says click or no click; empty: every row is a click, as in a list of interactions.
         weight: a column of non-negative sample weights.
         time: a column of time stamps; when given, splits are by time.
         time_format: how the time column is written, for `strptime`, such as `%y%m%d%H`; None recognises it.
@@ -85,7 +85,7 @@ class Schema:
         if self.positive and self.threshold is not None:
             raise ConfigError("positive", "is given together with threshold; allowed is one of the two")
         for feature in self.features:
-            if feature.column in (self.label, self.truth):
+            if feature.column and feature.column in (self.label, self.truth):
                 raise ConfigError(
                     f"features.{feature.name}.column", f"reads {feature.column!r}, which is the answer; remove it"
                 )

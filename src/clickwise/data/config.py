@@ -17,11 +17,27 @@ Format = Literal[
     "libfm",
     "libffm",
     "typed_tsv",
+    "item_lists",
     "criteo",
     "avazu",
     "kdd12",
     "adult",
 ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SideTable:
+    """Columns that rows of the log get by an id: of the user, of the item.
+
+    Args:
+        file: a path, pattern or folder of any format; its rows are held in memory.
+        on: the column of the log that has the id.
+        key: the column of the table that has it, each value once; empty: the same name.
+    """
+
+    file: str
+    on: str
+    key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +65,7 @@ class DataConfig:
         test_fraction: share of the rows held out for testing, in [0, 1).
         split_seed: seed of the hash that splits rows when there is no time column.
         sample_rows: rows looked at to infer a schema.
+        tables: side tables, whose columns every row gets.
 
     Raises:
         ConfigError: a value out of range.
@@ -68,6 +85,7 @@ class DataConfig:
     test_fraction: float = 0.0
     split_seed: int = 0
     sample_rows: int = 100_000
+    tables: tuple[SideTable, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.names:

@@ -192,7 +192,7 @@ def _check_trainable(job: _Job, rows: int, positives: int, sieve: Sieve) -> None
     if rows == 0:
         counts = f"{sieve.rows:,} rows were read and {sieve.quarantine.count:,} of them could not be used"
         raise DataError(f"no rows are left to train on: {counts}", file=job.source.name)
-    if positives in (0, rows):
+    if positives == 0 or (label and positives == rows):
         raise DataError(
             f"all {rows:,} training rows have the label {int(positives > 0)}: there is nothing to learn",
             file=job.source.name,

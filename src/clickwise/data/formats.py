@@ -10,6 +10,7 @@ from clickwise.data.config import DataConfig
 from clickwise.data.presets import PRESETS, preset
 from clickwise.data.readers.columnar import ArrowReader, ParquetReader
 from clickwise.data.readers.delimited import DelimitedReader
+from clickwise.data.readers.item_lists import ItemListReader
 from clickwise.data.readers.layout import TextOptions, split_typed
 from clickwise.data.readers.reader import Reader, reading
 from clickwise.data.readers.sparse_text import LibffmReader, LibsvmReader
@@ -74,6 +75,8 @@ def make_reader(kind: str, first_file: str, config: DataConfig) -> Reader:
         return LibsvmReader(first_file, config.batch_rows)
     if kind == "libffm":
         return LibffmReader(first_file, config.batch_rows)
+    if kind == "item_lists":
+        return ItemListReader(config.batch_rows)
     if kind == "typed_tsv":
         return TypedTsvReader(config.null_values)
     return DelimitedReader(_text_options(kind, config))

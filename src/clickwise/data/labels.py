@@ -33,10 +33,10 @@ def read_targets(data: pa.RecordBatch, schema: Schema) -> Targets:
     Raises:
         BadCells: every label and weight of the batch that cannot be read.
     """
-    label, weight = np.empty(0, np.float32), np.ones(data.num_rows, np.float32)
+    label, weight = (np.ones(data.num_rows, np.float32) for _ in range(2))
     bad: list[BadCell] = []
     try:
-        label = read_label(data.column(schema.label), schema)
+        label = read_label(data.column(schema.label), schema) if schema.label else label
     except BadCells as error:
         bad += error.cells
     try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from clickwise.data.config import DataConfig
 from clickwise.data.files import FileSource, hive_values
 from clickwise.data.formats import format_of, make_reader
 from clickwise.data.frames import frame_source
+from clickwise.data.join import JoinedSource
 from clickwise.data.paths import common_format, find_files
 from clickwise.data.query import PREFIX, query_source
 from clickwise.data.readers.delimited import DelimitedReader
@@ -27,7 +29,7 @@ def open_source(data: Any, config: DataConfig | None = None, progress: Progress 
         data: a path, a pattern or a folder (with `key=value` partition folders or without); a list of these;
             `"duckdb:SELECT ..."`; anything with `__arrow_c_stream__` (polars, pandas, a pyarrow table or reader, a
             DuckDB relation); a list of dict rows; a dict of columns; another source.
-        config: how to read.
+        config: how to read, and the side tables to join.
         progress: is told what was decided.
 
     Raises:
@@ -37,12 +39,20 @@ def open_source(data: Any, config: DataConfig | None = None, progress: Progress 
     config = config or DataConfig()
     if isinstance(data, Source):
         return data
+    log = _log_source(data, config, progress or Progress())
+    if not config.tables:
+        return log
+    apart = replace(config, format="auto", header=None, names=(), delimiter=None, tables=())
+    return JoinedSource(log, [(table, open_source(table.file, apart, progress)) for table in config.tables])
+
+
+def _log_source(data: Any, config: DataConfig, progress: Progress) -> Source:
     if isinstance(data, str) and data.startswith(PREFIX):
         return query_source(data.removeprefix(PREFIX), config.batch_rows, config.cache_dir)
     if isinstance(data, str | os.PathLike):
-        return _file_source([data], config, progress or Progress())
+        return _file_source([data], config, progress)
     if isinstance(data, list | tuple) and data and all(isinstance(item, str | os.PathLike) for item in data):
-        return _file_source(data, config, progress or Progress())
+        return _file_source(data, config, progress)
     return frame_source(data, config.batch_rows, config.cache_dir)
 
 

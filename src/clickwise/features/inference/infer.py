@@ -65,7 +65,8 @@ def infer_schema(
     Declared features are the whole list, and inference fills in only the roles. With `infer = true` beside them they
     come on top: a column that a declared feature reads gets no other, every other column is inferred. Crosses and
     sequences alone always come on top, for they stand on other features. What is declared goes before what a hint says,
-    and that before what the sample says. `exclude` names columns to leave out; `time = ""` says that there is no time.
+    and that before what the sample says. `exclude` names columns to leave out; `time = ""` says that there is no time,
+    `label = ""` that every row is a click.
 
     Args:
         label: the label column.
@@ -92,7 +93,8 @@ class _Inference:
         self.rows = rows
         self.there = sample.column_names
         self.said = _merged_roles(hints, declared, self.there)
-        if not {"positive", "threshold"} & self.said.keys() and is_signed(sample.column(self.said["label"])):
+        label, ruled = self.said["label"], {"positive", "threshold"} & self.said.keys()
+        if label and not ruled and is_signed(sample.column(label)):
             self.said["positive"] = ["1"]
         self.no_time = declared.get("time") == ""
         answers = {self.said.get(role) for role in ("label", "weight", "truth")}
@@ -118,7 +120,7 @@ class _Inference:
         known = {k: v for k, v in explicit.items() if not stands_on_others(v)}  # the others may be yet to come
         start = {k: v for k, v in self.said.items() if k != "time"}
         checked = schema_from_data({**start, "features": known}, "schema")  # mistakes in it come first
-        labels = sample_labels(self.sample.column(checked.label), checked)
+        labels = sample_labels(self.sample, checked)
         read = _columns(explicit)
         for name in self.there:
             self._decide(profile(name, self.sample.column(name)), labels, read)
@@ -236,10 +238,11 @@ def _merged_roles(hints: Mapping[str, Any], declared: Mapping[str, Any], there: 
     if another_label or declared.get("positive") or declared.get("threshold") is not None:
         hinted = {k: v for k, v in hinted.items() if k not in ("positive", "threshold")}
     merged = {k: v for k, v in {**hinted, **declared}.items() if k not in (*ONLY_INFERENCE, "features")}
-    said = {k: v for k, v in merged.items() if v is not None and v != ""}
+    said = {k: v for k, v in merged.items() if v is not None and (v != "" or k == "label")}
     if "label" not in said:
         said["label"] = find_label(there)
-    check_column("schema.label", said["label"], there)
+    if said["label"]:
+        check_column("schema.label", said["label"], there)
     if TRUTH_NAME in there and said["label"] != TRUTH_NAME:
         said.setdefault("truth", TRUTH_NAME)
     return said

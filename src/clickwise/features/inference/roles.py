@@ -38,7 +38,7 @@ TRUTH_NAME = "true_probability"
 ONLY_INFERENCE = ("infer", "exclude")
 """Keys of a declared schema that speak to inference only."""
 
-_COLUMN_ROLES = ("label", "weight", "time", "group", "truth")
+_COLUMN_ROLES = ("label", "weight", "time", "group", "item", "truth")
 
 
 def check_declared(declared: Mapping[str, Any], columns: Sequence[str]) -> None:
@@ -98,13 +98,15 @@ def find_label(columns: Sequence[str]) -> str:
     raise ConfigError("schema.label", f"say which column is the label; {problem}; the columns are {listed}")
 
 
-def sample_labels(column: pa.ChunkedArray, schema: Schema) -> np.ndarray:
-    """The labels of a sample, NaN where one cannot be read.  [n] float32
+def sample_labels(sample: pa.Table, schema: Schema) -> np.ndarray:
+    """The labels of a sample, NaN where one cannot be read; all 1 where there is no label.  [n] float32
 
     Raises:
         ConfigError: most cannot be read, so the rule for the label must be wrong; or the column holds lists.
     """
-    array = plain(column)
+    if not schema.label:
+        return np.ones(sample.num_rows, np.float32)
+    array = plain(sample.column(schema.label))
     if pa.types.is_nested(array.type):
         raise ConfigError("schema.label", f"column {schema.label!r} holds lists; a label is one value a row")
     labels = np.full(len(array), np.nan, np.float32)
