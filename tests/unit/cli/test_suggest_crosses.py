@@ -15,6 +15,7 @@ from clickwise import pipeline
 from clickwise.cli import main
 from clickwise.errors import ConfigError, DataError
 from clickwise.metrics import probability
+from clickwise.pipeline import crosses, parts
 
 RATE = ["training.optimizer.name=adam", "training.optimizer.learning_rate=0.02", "training.batch_size=256"]
 
@@ -59,15 +60,15 @@ def test_the_lines_it_prints_make_the_model_better(
 def test_a_test_part_is_not_looked_at(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows of a test part can be anything."""
     seen = []
-    real = pipeline._scored_rows
-    monkeypatch.setattr(pipeline, "_scored_rows", lambda m, part, seed: seen.append(len(part)) or real(m, part, seed))
+    real = crosses.scored_rows
+    monkeypatch.setattr(crosses, "scored_rows", lambda m, part, seed: seen.append(len(part)) or real(m, part, seed))
     pipeline.suggest_crosses(log, label="click", settings=[*RATE, "data.test_fraction=0.3"])
     assert seen == [pytest.approx(7200, rel=0.03), pytest.approx(1200, rel=0.15)]
 
 
 def test_a_sample_of_many_rows_is_taken(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "_MOST_ROWS", 500)
-    monkeypatch.setattr(pipeline, "_VALIDATION_BATCH", 250)
+    monkeypatch.setattr(parts, "_MOST_ROWS", 500)
+    monkeypatch.setattr(parts, "_BATCH_ROWS", 250)
     gain = pipeline.suggest_crosses(log, label="click", settings=RATE).gains[0]
     assert gain.combinations < 60  # of 120, with 500 rows
 

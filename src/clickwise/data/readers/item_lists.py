@@ -39,7 +39,10 @@ class ItemListReader(Reader):
             is_item = np.ones(len(cells), bool)
             is_item[start[:-1]] = False
             items = np.diff(start) - 1
-            found = {"user": cells.take(pa.array(np.repeat(start[:-1], items))), "item": cells.filter(pa.array(is_item))}
+            found = {
+                "user": cells.take(pa.array(np.repeat(start[:-1], items))),
+                "item": cells.filter(pa.array(is_item)),
+            }
             row = np.arange(done + 1, done + 1 + len(found["item"]), dtype=np.int64)
             data = pa.RecordBatch.from_arrays([found[name] for name in columns], names=list(columns))
             yield Piece(data, row, []).without(_not_utf8(found, row))

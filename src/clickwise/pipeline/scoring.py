@@ -1,0 +1,161 @@
+"""What a bundle is used for: `evaluate` and `predict`."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from clickwise import bundle as bundles
+from clickwise.bundle import Bundle
+from clickwise.data.config import DataConfig
+from clickwise.data.labels import read_targets, read_truth
+from clickwise.data.open import open_source
+from clickwise.data.presets import PRESETS
+from clickwise.data.quarantine import QuarantineFile
+from clickwise.data.sieve import Sieve
+from clickwise.data.source import Block
+from clickwise.data.write import table_writer
+from clickwise.errors import ConfigError, DataError
+from clickwise.evaluation import EvaluationReport, ScoredBlock, evaluate_blocks
+from clickwise.metrics import probability
+from clickwise.progress import Progress
+from clickwise.progress_bar import default_progress
+from clickwise.run_config import run_config
+from clickwise.summaries import PredictionSummary
+
+_READING_KEYS = ("header", "names", "delimiter", "null_values", "strip")
+PROBABILITY = "probability"
+"""The column that `predict` adds."""
+
+
+def load(folder: str | Path, *, model: str | None = None) -> Bundle:
+    """Open a saved bundle. Its files are checked, but of the weights only size and structure: see `inspect`.
+
+    Args:
+        model: `FILE:CLASS` of the model, when it was trained with one of your own: a bundle holds no code.
+
+    Raises:
+        BundleError: not a bundle, damaged, or of another format version.
+        ConfigError: `model` is no such file or class, or the file does not run.
+    """
+    return bundles.load(folder, model=model)
+
+
+def evaluate(
+    bundle: Bundle | str | Path,
+    data: Any,
+    *,
+    model: str | None = None,
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> EvaluationReport:
+    """Measure a bundle on labelled data, in one streaming pass.
+
+    Args:
+        model: as for `load`, when `bundle` is a folder.
+        data: as for `train`; it is read as the training data was unless `settings` say otherwise.
+        settings: such as `"data.format=csv"`.
+
+    Raises:
+        DataError: data that is missing or cannot be used; too many unreadable rows.
+    """
+    progress = progress or default_progress()
+    bundle = bundle if isinstance(bundle, Bundle) else load(bundle, model=model)
+    config = reading_config(bundle, settings)
+    source = open_source(data, config, progress)
+    started, there = time.perf_counter(), source.columns()
+    absent: dict[str, Any] = {role: None for role in ("group", "truth") if getattr(bundle.schema, role) not in there}
+    schema = replace(bundle.schema, **absent)  # without them there is less to measure, and nothing wrong
+    roles = (schema.label, schema.weight, schema.group, schema.truth)
+    columns = list(dict.fromkeys([*schema.columns(), *(column for column in roles if column)]))
+
+    def scored(block: Block, score: Callable[[Block], np.ndarray]) -> ScoredBlock:
+        targets = read_targets(block.data, schema)
+        truth = read_truth(block.data.column(schema.truth), schema.truth) if schema.truth else None
+        logit = score(block)
+        weight = targets.weight if schema.weight else None
+        group = targets.group if schema.group else None
+        return ScoredBlock(logit, targets.label, weight, group, truth)
+
+    with QuarantineFile(config.quarantine) as quarantine:
+        sieve = Sieve(quarantine)
+        with closing(bundles.score_ahead(bundle, sieve.blocks(source, columns, "evaluate", progress))) as stream:
+            blocks = (sieve.read(block, partial(scored, score=score))[2] for block, score in stream)
+            report = evaluate_blocks(blocks, source=source.name)
+        sieve.check(config.max_bad_fraction)
+    return replace(report, quarantined=quarantine.count, seconds=time.perf_counter() - started)
+
+
+def predict(
+    bundle: Bundle | str | Path,
+    data: Any,
+    out: str | Path,
+    *,
+    model: str | None = None,
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> PredictionSummary:
+    """Score raw rows of any size and write them, with a column `probability`, to a .parquet, .csv or .csv.gz file.
+
+    Rows that cannot be read are left out and go to a quarantine file beside `out`.
+
+    Args:
+        model: as for `load`, when `bundle` is a folder.
+
+    Raises:
+        DataError: data that is missing or cannot be used; too many unreadable rows. `out` is then not written.
+    """
+    progress = progress or default_progress()
+    out, started = Path(out), time.perf_counter()
+    bundle = bundle if isinstance(bundle, Bundle) else load(bundle, model=model)
+    config = reading_config(bundle, settings)
+    source = open_source(data, config, progress)
+    there = source.columns()
+    if PROBABILITY in there:
+        raise DataError("the data already has this column", file=source.name, column=PROBABILITY, fix="rename it")
+    for column in bundle.schema.columns():
+        if column not in there:
+            raise DataError("the model needs this column and it is missing", file=source.name, column=column)
+    layout = pa.schema([*there.items(), (PROBABILITY, pa.float64())])
+    rows, total = 0, 0.0
+    with (
+        QuarantineFile(config.quarantine or f"{out}.quarantine.jsonl") as quarantine,
+        table_writer(out, layout) as write,
+    ):
+        sieve = Sieve(quarantine)
+        with closing(bundles.score_ahead(bundle, sieve.blocks(source, None, "predict", progress))) as stream:
+            for block, score in stream:
+                _, kept, logit = sieve.read(block, score)
+                prob = probability(logit)
+                write(pa.RecordBatch.from_arrays([*kept.data.columns, pa.array(prob)], schema=layout))
+                rows, total = rows + len(kept), total + float(prob.sum())
+        sieve.check(config.max_bad_fraction)
+    return PredictionSummary(
+        out=out,
+        rows=rows,
+        mean_probability=total / rows if rows else None,
+        quarantined=quarantine.count,
+        quarantine=str(quarantine.path) if quarantine.count else None,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def reading_config(bundle: Bundle, settings: Sequence[str]) -> DataConfig:
+    """How to read new data for a bundle: as its training data was read, unless `settings` say otherwise."""
+    for setting in settings:
+        if not setting.startswith("data."):
+            raise ConfigError("--set", f"got {setting!r}, allowed here are keys of [data], such as data.format=csv")
+    stored = tomllib.loads(bundle.provenance.config).get("data", {})
+    kept = {key: stored[key] for key in _READING_KEYS if key in stored}
+    if stored.get("format") in PRESETS:
+        kept["format"] = stored["format"]
+    return run_config({"data": kept}, settings=settings).data
