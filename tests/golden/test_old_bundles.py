@@ -1,7 +1,8 @@
 """Bundles of every format version that was ever released must still load, and score as they did when they were made.
 
-A bundle is never regenerated: when the format changes, a new folder is added beside the old ones with
-`python tests/golden/test_old_bundles.py vN`.
+A bundle is never regenerated: when the format changes, new folders are added beside the old ones with
+`python tests/golden/test_old_bundles.py vN` (a DeepFM on every kind of transform) and
+`python tests/golden/test_old_bundles.py vN_crosses` (a Wide & Deep on crosses, with FTRL's zeros and Platt scaling).
 """
 
 from __future__ import annotations
@@ -47,6 +48,19 @@ SCHEMA = {
 }
 
 
+CROSSES = {
+    "label": "click",
+    "features": {
+        "user": {"transform": "vocabulary"},
+        "tags": {"transform": "vocabulary", "pooling": "sum"},
+        "price": {"transform": "bucket", "num_buckets": 4},
+        "age": {"transform": "standard"},
+        "user_x_tags": {"transform": "cross", "of": ["user", "tags"], "min_count": 2},
+        "user_x_price": {"transform": "cross", "of": ["user", "price"], "num_buckets": 16},
+    },
+}
+
+
 @pytest.mark.parametrize("version", sorted(p.name for p in BUNDLES.iterdir()))
 def test_it_scores_as_it_did(version: str) -> None:
     expected = json.loads((BUNDLES / version / "expected.json").read_text())
@@ -65,20 +79,41 @@ def bundle_batch(bundle: cw.Bundle, rows: list[dict]):  # type: ignore[no-untype
 def make(version: str) -> None:
     """Train a tiny bundle and write down what it says."""
     rows = [{**row, "click": int(hash_of(i) < 0.3)} for i, row in enumerate(ROWS)]
-    model = cw.DeepFM.Config(embedding_dim=2, hidden_dims=(4,))
-    settings = [
-        "training.epochs=20",
-        "training.batch_size=32",
-        "training.optimizer.name=adam",
-        "training.optimizer.learning_rate=0.01",
-    ]
-    bundle = cw.train(rows, schema=SCHEMA, model=model, settings=settings, out=BUNDLES / version / "bundle")
+    out = BUNDLES / version / "bundle"
+    bundle = with_crosses(rows, out) if version.endswith("_crosses") else without_crosses(rows, out)
     expected = {
         "rows": SCORED,
         "probabilities": bundle.predict(SCORED).tolist(),
         "table_rows": bundle.pipeline.encode(bundle_batch(bundle, SCORED)).sparse.tolist(),
     }
     (BUNDLES / version / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+
+
+def without_crosses(rows: list[dict], out: Path) -> cw.Bundle:
+    settings = [
+        "training.epochs=20",
+        "training.batch_size=32",
+        "training.optimizer.name=adam",
+        "training.optimizer.learning_rate=0.01",
+    ]
+    model = cw.DeepFM.Config(embedding_dim=2, hidden_dims=(4,))
+    return cw.train(rows, schema=SCHEMA, model=model, settings=settings, out=out)
+
+
+def with_crosses(rows: list[dict], out: Path) -> cw.Bundle:
+    """Clicks follow tags and price, so that scores rank the validation rows and there is something to scale."""
+    rows = [
+        {**row, "click": int(hash_of(i) < (0.65 if row["tags"] and row["price"] > 2 else 0.15))}
+        for i, row in enumerate(rows)
+    ]
+    group = {"parameters": "wide.*", "optimizer": {"name": "ftrl", "learning_rate": 0.1, "l1": 0.03}}
+    config = {
+        "schema": CROSSES,
+        "training": {"epochs": 20, "batch_size": 32, "patience": 0, "groups": [group]},
+        "calibration": {"method": "platt"},
+        "data": {"valid_fraction": 0.25},
+    }
+    return cw.train(rows, model=cw.WideDeep.Config(embedding_dim=2, hidden_dims=(4,)), config=config, out=out)
 
 
 def hash_of(i: int) -> float:
