@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -103,7 +103,7 @@ class Schema:
 
     def columns(self) -> tuple[str, ...]:
         """The raw columns that scoring needs, each once, in order of first use."""
-        return tuple(dict.fromkeys(f.column for f in self.features if f.column) | self._weight_columns())
+        return columns_of(self.features)
 
     @property
     def crosses(self) -> tuple[Feature, ...]:
@@ -131,9 +131,12 @@ class Schema:
             listed = f"{what}{nearest(feature.shares, known)}: {', '.join(known) or 'there is none'}"
             require(feature.shares in known, f"{here}.shares", feature.shares, listed)
 
-    def _weight_columns(self) -> dict[str, None]:
-        names = (getattr(f.config, "weights", None) for f in self.features)
-        return {name: None for name in names if name}
+
+def columns_of(features: Sequence[Feature]) -> tuple[str, ...]:
+    """The raw columns that features read, those of weights last, each once, in order of first use."""
+    read = [f.column for f in features if f.column]
+    weights = (getattr(f.config, "weights", None) for f in features)
+    return tuple(dict.fromkeys([*read, *(name for name in weights if name)]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

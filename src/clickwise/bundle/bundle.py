@@ -82,6 +82,11 @@ class Bundle:
         """The registered name of the model."""
         return models.name_of(type(self.model))
 
+    @property
+    def for_retrieval(self) -> bool:
+        """Whether the model was trained to find items, so that its logits are scores and no log-odds of a click."""
+        return str(self.provenance.training.get("objective", "logistic")) != "logistic"
+
     def predict(self, rows: Any) -> np.ndarray:
         """Click probabilities [n] float64 of raw rows.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from clickwise.config import require
 from clickwise.errors import BundleError, DataError, nearest
 from clickwise.features import multivalued, stored
 from clickwise.features.cross import Cross
-from clickwise.features.sequence import Sequence
+from clickwise.features.sequence import Sequence as SequenceTransform
 from clickwise.features.side_by_side import side_by_side
 from clickwise.features.transform import (
     BadCell,
@@ -24,7 +24,7 @@ from clickwise.features.transform import (
     Transform,
 )
 from clickwise.registry import transforms
-from clickwise.schema import PADDING_ROW, Feature, Field, InputSpec, Schema, replace
+from clickwise.schema import PADDING_ROW, Feature, Field, InputSpec, Schema, columns_of
 
 
 class Encoded(NamedTuple):
@@ -47,28 +47,30 @@ class FeaturePipeline:
     Args:
         schema: what the columns mean, and the features.
         fitted: the fitted transform of each feature, by name, in the order of the schema.
+        part: the inputs to encode, of those that the features give; None: all.
     """
 
-    def __init__(self, schema: Schema, fitted: Mapping[str, Transform]) -> None:
+    def __init__(self, schema: Schema, fitted: Mapping[str, Transform], part: InputSpec | None = None) -> None:
         self.schema = schema
         self.transforms = dict(fitted)
         dense = tuple(name for name, t in fitted.items() if isinstance(t, DenseTransform))
-        self.inputs = InputSpec(fields=tuple(_fields(fitted)), dense=dense, item=schema.item_side)
-        self._columns = schema.without_crosses().features
+        self.inputs = part or InputSpec(fields=tuple(_fields(fitted)), dense=dense, item=schema.item_side)
+        names = {*(field.name for field in self.inputs.fields), *self.inputs.dense}
+        features = tuple(f for f in schema.features if f.name in names)
+        self._reading = tuple(f for f in features if not f.of)
+        self._crosses = tuple(f for f in features if f.of)
+        self.columns = columns_of(self._reading)
+        """The raw columns that `encode` reads, each once, in order of first use."""
 
     @property
     def sides(self) -> tuple[FeaturePipeline, FeaturePipeline]:
-        """The features of the query, and those of the item: each encodes its own columns, to the same table rows."""
-        query, item = self.inputs.sides
-        return self._part(query), self._part(item)
+        """The features of the query, and those of the item, crosses aside."""
+        query, item = self.inputs.base.sides
+        return self.part(query), self.part(item)
 
-    def _part(self, inputs: InputSpec) -> FeaturePipeline:
-        names = {*(f.name for f in inputs.fields), *inputs.dense}
-        features = tuple(f for f in self.schema.features if f.name in names)
-        schema = replace(self.schema, features=features, item_features=())
-        part = FeaturePipeline(schema, {name: t for name, t in self.transforms.items() if name in names})
-        part.inputs = inputs
-        return part
+    def part(self, inputs: InputSpec) -> FeaturePipeline:
+        """What encodes these inputs alone, to the same table rows: of `self.inputs.base.part`."""
+        return FeaturePipeline(self.schema, self.transforms, inputs)
 
     @classmethod
     def fitting(cls, schema: Schema, types: Mapping[str, pa.DataType]) -> PipelineFit:
@@ -83,7 +85,7 @@ class FeaturePipeline:
         require(bool(schema.features), "features", "none", "at least one feature")
         schema = _checked(schema).without_crosses()
         fit = PipelineFit(schema)
-        needed = {name: pa.nulls(0, types[_known(schema, list(types), name)]) for name in schema.columns()}
+        needed = {name: pa.nulls(0, types[_known(schema.columns(), list(types), name)]) for name in schema.columns()}
         fit.update(pa.RecordBatch.from_pydict(needed))
         return fit
 
@@ -102,7 +104,7 @@ class FeaturePipeline:
             BadCells: all cells that cannot be read. Drop their rows and call again.
             DataError: a column is missing, or has a type that its transform cannot read.
         """
-        parsed = _parse(self.schema, data)
+        parsed = _parse(self._reading, data)
         found = self._values(parsed, data.num_rows)
         inputs = self.inputs
         sparse = np.empty((data.num_rows, inputs.num_slots), np.int32)
@@ -120,28 +122,29 @@ class FeaturePipeline:
 
     def ids(self, data: pa.RecordBatch) -> dict[str, np.ndarray]:
         """Ids [n, length] of each field of `data`, -1 where a slot is empty; raises as `encode` does."""
-        found = self._values(_parse(self.schema, data), data.num_rows)
+        found = self._values(_parse(self._reading, data), data.num_rows)
         return {field.name: found[field.name] for field in self.inputs.fields}
 
     def _values(self, parsed: Mapping[str, _Cells], rows: int) -> dict[str, np.ndarray]:
         """Ids [n, length] or numbers [n] of each feature; crosses after the others."""
-        found = side_by_side(lambda feature: self._read(feature, parsed[feature.name].values), self._columns, rows)
-        values = {feature.name: value for feature, value in zip(self._columns, found, strict=True)}
-        crossed = side_by_side(lambda feature: self._cross(feature, values), self.schema.crosses, rows)
-        return values | {feature.name: ids for feature, ids in zip(self.schema.crosses, crossed, strict=True)}
+        found = side_by_side(lambda feature: self._read(feature, parsed[feature.name].values), self._reading, rows)
+        values = {feature.name: value for feature, value in zip(self._reading, found, strict=True)}
+        crossed = side_by_side(lambda feature: self.cross(feature, values), self._crosses, rows)
+        return values | {feature.name: ids for feature, ids in zip(self._crosses, crossed, strict=True)}
 
     def _read(self, feature: Feature, values: pa.Array) -> np.ndarray:
         transform = self.transforms[feature.name]
         if isinstance(transform, SparseTransform):
             return _ids(transform, values, feature)
-        if isinstance(transform, Sequence):
+        if isinstance(transform, SequenceTransform):
             owner = self.transforms[feature.shares]
             assert isinstance(owner, TokenTransform)
             return transform.ids(values, owner)
         assert isinstance(transform, DenseTransform)
         return transform.numbers(values)
 
-    def _cross(self, feature: Feature, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    def cross(self, feature: Feature, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Ids [n, 1] of a cross, of the ids [n, length] of the features that it combines."""
         transform = self.transforms[feature.name]
         assert isinstance(transform, Cross)
         return transform.ids([values[name] for name in feature.of])
@@ -184,7 +187,7 @@ class PipelineFit:
             BadCells: all cells that cannot be read; nothing was taken in. Drop their rows and call again.
             DataError: a column is missing, or has a type that its transform cannot read.
         """
-        parsed = _parse(self._schema, data)
+        parsed = _parse(self._schema.features, data)
         side_by_side(lambda fit: fit[1].update(parsed[fit[0]].values), self._fits.items(), data.num_rows)
         self._rows += data.num_rows
 
@@ -232,7 +235,7 @@ def _transform_of(feature: Feature) -> Any:
 
 def _fields(fitted: Mapping[str, Transform]) -> Iterator[Field]:
     """The fields in the order of `InputSpec`: each followed by the sequences that share it, and crosses last."""
-    sequences = {name: t for name, t in fitted.items() if isinstance(t, Sequence)}
+    sequences = {name: t for name, t in fitted.items() if isinstance(t, SequenceTransform)}
     for name, transform in fitted.items():
         if isinstance(transform, SparseTransform):
             yield transform.field
@@ -262,13 +265,12 @@ def _weights_of(cells: _Cells | None, ids: np.ndarray) -> np.ndarray:
     return multivalued.slot_weights(cells.values, cells.weights, ids.shape[1])
 
 
-def _parse(schema: Schema, data: pa.RecordBatch) -> dict[str, _Cells]:
-    """The columns of all features that read one. One `BadCells` holds the bad cells of all columns, in order of row."""
-    names = data.schema.names
-    raw = {name: data.column(names.index(_known(schema, names, name))) for name in schema.columns()}
+def _parse(features: Sequence[Feature], data: pa.RecordBatch) -> dict[str, _Cells]:
+    """The columns of features, none a cross. One `BadCells` holds the bad cells of all columns, in order of row."""
+    names, needed = data.schema.names, columns_of(features)
+    raw = {name: data.column(names.index(_known(needed, names, name))) for name in needed}
     forms: dict[Hashable, Feature] = {}
-    columns = schema.without_crosses().features
-    for feature in columns:
+    for feature in features:
         forms.setdefault(_form(feature), feature)
     done = side_by_side(lambda feature: _parse_or_fail(feature, raw), forms.values(), data.num_rows)
     bad: dict[tuple[int, str], BadCell] = {}
@@ -279,7 +281,7 @@ def _parse(schema: Schema, data: pa.RecordBatch) -> dict[str, _Cells]:
     if bad:
         raise BadCells([bad[key] for key in sorted(bad)])
     parsed = {form: cells for form, cells in zip(forms, done, strict=True) if not isinstance(cells, BadCells)}
-    return {feature.name: parsed[_form(feature)] for feature in columns}
+    return {feature.name: parsed[_form(feature)] for feature in features}
 
 
 def _form(feature: Feature) -> Hashable:
@@ -295,13 +297,13 @@ def _parse_or_fail(feature: Feature, raw: Mapping[str, pa.Array]) -> _Cells | Ba
         return error
 
 
-def _known(schema: Schema, names: list[str], name: str) -> str:
+def _known(needed: Sequence[str], names: list[str], name: str) -> str:
     """`name`, which must be there once among the `names` of the data."""
     if names.count(name) == 1:
         return name
     if name in names:
         raise DataError("there are several columns of this name", column=name, fix="give each column its own name")
-    fix = f"the features need all of {', '.join(schema.columns())}"
+    fix = f"the features need all of {', '.join(needed)}"
     raise DataError(f"there is no such column{nearest(name, names)}", column=name, fix=fix)
 
 

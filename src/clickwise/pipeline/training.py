@@ -189,6 +189,7 @@ def _provenance(
         },
         metrics=metrics,
         training={
+            "objective": run.training.objective or ranker.objective,
             "rows": result.rows_seen,
             "seconds": result.seconds,
             "interrupted": result.interrupted,
