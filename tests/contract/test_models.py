@@ -47,7 +47,11 @@ VARIANTS = {
     "masknet": [{"structure": "parallel", "dropout": 0.2}, {"hidden_dims": [], "reduction_ratio": 0.5}],
     "nfm": [{"embedding_dropout": 0.3, "batch_norm": True}],
     "pnn": [{"products": "outer"}, {"products": "both", "embedding_dropout": 0.3}],
-    "two_tower": [{"hidden_dims": [], "normalize": False}, {"learn_temperature": True, "batch_norm": True}],
+    "two_tower": [
+        {"hidden_dims": [], "normalize": False},
+        {"attention": True},
+        {"learn_temperature": True, "batch_norm": True},
+    ],
     "xdeepfm": [{"cin_layer_dims": [3]}, {"embedding_dropout": 0.3, "dropout": 0.2}],
 }
 OF_SEQUENCES = ("din",)

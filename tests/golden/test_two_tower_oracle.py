@@ -16,14 +16,14 @@ CONFIGS = {
     "sums": TwoTower.Config(embedding_dim=4, temperature=0.3),
     "not_normalised": TwoTower.Config(embedding_dim=4, normalize=False, temperature=0.7),
     "layers": TwoTower.Config(embedding_dim=4, hidden_dims=(6, 5, 3)),
+    "attention": TwoTower.Config(embedding_dim=4, attention=True, hidden_dims=(5,)),
+    "attended_sums": TwoTower.Config(embedding_dim=4, attention=True, normalize=False),
     "learned_temperature": TwoTower.Config(embedding_dim=4, hidden_dims=(3,), learn_temperature=True),
 }
 
 
 def formula(config: TwoTower.Config):
-    def of_side(weights, spec, name, chosen, vectors, dense):
-        mine = [vectors[f] for f in range(len(vectors)) if chosen(spec.vector_names[f])]
-        numbers = np.array([dense[i] for i in range(len(dense)) if chosen(spec.dense[i])])
+    def of_side(weights, name, mine, numbers):
         if config.hidden_dims:
             out = perceptron(weights, f"{name}_tower.mlp", np.concatenate([*mine, numbers]))
         else:
@@ -32,13 +32,36 @@ def formula(config: TwoTower.Config):
                 out = out + weights[f"{name}_tower.of_dense.weight"] @ numbers
         return out / np.sqrt(sum(out**2)) if config.normalize else out
 
+    def attention(weights, name, spec, field, ids, slot_weights):
+        slots = {f.name: at for f, at in spec.base.slots()}[field]
+        filled = [s for s in range(slots.start, slots.stop) if ids[s] != 0]
+        entries = [slot_weights[s] * weights["table.weight"][ids[s]] for s in filled]
+        scores = [weights[f"{name}.score"][0] @ np.tanh(weights[f"{name}.weight"] @ x) for x in entries]
+        total = sum(np.exp(score) for score in scores)
+        return sum(
+            (np.exp(a) / total * x for a, x in zip(scores, entries, strict=True)), np.zeros(config.embedding_dim)
+        )
+
     def logit(weights, spec, ids, dense, slot_weights):
+        sequences = {f.name for f in spec.base.fields if f.shares} if config.attention else set()
+        named = _Named(spec)
         vectors = vectors_of(weights["table.weight"], spec.base, ids, slot_weights)
-        spec = _Named(spec)
-        u = of_side(weights, spec, "query", lambda name: name not in spec.item, vectors, dense)
-        v = of_side(weights, spec, "item", lambda name: name in spec.item, vectors, dense)
+        sides = []
+        for side, of_item in (("query", False), ("item", True)):
+            fields = [f.name for f in spec.base.fields if (f.name in spec.item) == of_item]
+            plain = [
+                v
+                for v, name in zip(vectors, named.vector_names, strict=True)
+                if name in fields and name not in sequences
+            ]
+            attended = [
+                attention(weights, f"{side}_attention.{i}", spec, name, ids, slot_weights)
+                for i, name in enumerate(name for name in fields if name in sequences)
+            ]
+            numbers = np.array([x for x, name in zip(dense, spec.dense, strict=True) if (name in spec.item) == of_item])
+            sides.append(of_side(weights, side, [*plain, *attended], numbers))
         scale = np.exp(weights["log_scale"][0]) if config.learn_temperature else 1.0 / config.temperature
-        return scale * sum(u * v) + weights["bias"][0]
+        return scale * sum(sides[0] * sides[1]) + weights["bias"][0]
 
     return logit
 
@@ -58,9 +81,10 @@ def test_logit_is_that_of_the_formula(config: TwoTower.Config, spec: InputSpec) 
     torch.testing.assert_close(model(batch), expected(model, spec, batch, formula(config)), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("config", ["layers", "attention"])
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
-def test_the_vectors_of_each_side_alone_give_the_same_logit(spec: InputSpec) -> None:
-    model, batch = build(CONFIGS["layers"], spec), batch64(spec)
+def test_the_vectors_of_each_side_alone_give_the_same_logit(config: str, spec: InputSpec) -> None:
+    model, batch = build(CONFIGS[config], spec), batch64(spec)
     query, item = model.split(batch)
     similarity = (model.query(query) * model.item(item)).sum(1)
     torch.testing.assert_close(model.scaled(similarity) + model.bias, model(batch))

@@ -1,5 +1,6 @@
 """Parts that models are composed of. Layers take plain keywords and know no optimiser, loss or file."""
 
+from clickwise.layers.attention_pooling import AttentionPooling
 from clickwise.layers.bilinear import BilinearFusion, BilinearInteraction, BilinearKind
 from clickwise.layers.cin import CIN
 from clickwise.layers.cross import CrossMixture, CrossV1, CrossV2
@@ -22,6 +23,7 @@ __all__ = [
     "MLP",
     "SENET",
     "Activation",
+    "AttentionPooling",
     "BilinearFusion",
     "BilinearInteraction",
     "BilinearKind",
