@@ -82,11 +82,13 @@ models: Registry[Any] = Registry("model")
 transforms: Registry[Any] = Registry("transform")
 update_rules: Registry[Any] = Registry("optimizer")
 metrics: Registry[Any] = Registry("metric")
+retrieval_metrics: Registry[Any] = Registry("retrieval metric")
 
 register_model = models.register
 register_transform = transforms.register
 register_update_rule = update_rules.register
 register_metric = metrics.register
+register_retrieval_metric = retrieval_metrics.register
 
 
 def is_file_model(name: str) -> bool:

@@ -14,12 +14,12 @@ from clickwise.errors import DataError
 from clickwise.losses import bayesian_personalized_ranking, cosine_contrastive, sampled_softmax
 from clickwise.models import TwoTower
 from clickwise.progress import Progress
+from clickwise.retrieval.corpus import gather, names_of
 from clickwise.training.config import TrainingConfig
 from clickwise.training.interrupt import Interrupt
-from clickwise.training.objectives.corpus import gather, names_of
 from clickwise.training.objectives.frequency import FrequencyEstimator
 from clickwise.training.objectives.objective import Objective
-from clickwise.training.objectives.retrieved import HeldOut
+from clickwise.training.objectives.retrieved import Validation, clicked
 from clickwise.training.objectives.sampling import SampledRows
 from clickwise.training.state import Rows
 
@@ -66,9 +66,9 @@ class RetrievalObjective(Objective):
         self._rows: Rows = SampledRows(train, 0.0)
         if not len(self._rows):
             raise DataError("no training row has label 1", fix="retrieval learns from clicks alone; check the label")
-        self.corpus = gather(train, lambda batch: model.split(batch)[1])
+        self.corpus = gather(item for _, item in clicked(model, train))
         self._frequency = FrequencyEstimator(len(self.corpus), self._config.frequency_rate)
-        self._held_out = None if valid is None else HeldOut(model, self.corpus, train, valid)
+        self._validation = None if valid is None else Validation(model, self.corpus, train, valid)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -120,8 +120,8 @@ class RetrievalObjective(Objective):
             raise DataError("all training rows show the same item", fix="check schema.item and schema.item_features")
 
     def validate(self, progress: Progress, interrupt: Interrupt) -> dict[str, float]:
-        assert self._held_out is not None
-        return self._held_out.measure(progress, interrupt)
+        assert self._validation is not None
+        return self._validation.measure(progress, interrupt)
 
     def state(self) -> dict[str, Tensor]:
         return self._frequency.state()

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from clickwise.batch import Batch
 from clickwise.errors import DataError
+from clickwise.metrics.retrieval import ndcg_at_k, recall_at_k
 from clickwise.models import TwoTower
 from clickwise.progress import Progress
+from clickwise.retrieval.corpus import Corpus, gather, names_of
+from clickwise.retrieval.exact_search import best_items, query_blocks
+from clickwise.retrieval.held_out import HeldOut, joined
 from clickwise.training.interrupt import Interrupt
-from clickwise.training.objectives.corpus import Corpus, names_of
 from clickwise.training.state import Rows
 
 K = 20
 MOST_QUERIES = 4_096
-_QUERIES_AT_ONCE = 128
 _READ_ROWS = 8_192
 
 
-class HeldOut:
+class Validation:
     """Recall and NDCG at 20 over the whole corpus of validation queries, their training items left out.
 
     Queries are those of the validation rows that the model can tell apart, at most `MOST_QUERIES` of them, chosen by a
@@ -39,80 +41,51 @@ class HeldOut:
 
     def __init__(self, model: TwoTower, corpus: Corpus, train: Rows, valid: Rows) -> None:
         self._model, self._corpus = model, corpus
-        chosen: dict[int, Batch] = {}
-        limit = 2**64
-        for query, names, _ in _pairs(valid, model.split, corpus):
-            for at in np.unique(names, return_index=True)[1].tolist():
-                if int(names[at]) < limit:
-                    chosen.setdefault(int(names[at]), query.take(torch.tensor([at])))
-            if len(chosen) > 2 * MOST_QUERIES:
-                chosen = dict(sorted(chosen.items())[:MOST_QUERIES])
-                limit = max(chosen)
-        if not chosen:
+        self._queries = gather((query for query, _ in clicked(model, valid)), MOST_QUERIES)
+        if not len(self._queries):
             raise DataError("no validation row has label 1", fix="give more validation rows")
-        chosen = dict(sorted(chosen.items())[:MOST_QUERIES])
-        self._names = np.array(list(chosen), np.uint64)
-        first, *rest = chosen.values()
-        queries = first.followed_by(*rest)
-        self._queries = Batch(queries.sparse, queries.dense, queries.slot_weight)
-        self._relevant = self._items_of(valid)
-        self._excluded = self._items_of(train)
+        query, names = joined(self._pairs(valid))
+        known, known_names = joined(self._pairs(train))
+        wanted, excluded = (query, names, corpus.find(names)), (known, corpus.find(known_names))
+        self._held_out = HeldOut.of(len(self._queries), len(corpus), wanted, excluded)
 
     def measure(self, progress: Progress, interrupt: Interrupt) -> dict[str, float]:
         """`recall_at_20` and `ndcg_at_20`, means over the queries; the model is left in the mode it was in."""
-        was_training = self._model.training
+        was_training, held_out = self._model.training, self._held_out
         self._model.eval()
-        progress.start("validate", len(self._names))
+        progress.start("validate", len(held_out))
         recall = ndcg = 0.0
         try:
             with torch.inference_mode():
-                items = torch.cat([self._model.item(part) for part in _parts(self._corpus.items, _READ_ROWS)])
-                start = 0
-                for part in _parts(self._queries, _QUERIES_AT_ONCE):
+                items = torch.cat([self._model.item(part) for part in _parts(self._corpus.items)])
+                for at in query_blocks(len(held_out), len(items)):
                     interrupt.check()
-                    score = self._model.query(part) @ items.t()
-                    for i, mine in enumerate(self._excluded[start : start + len(part)]):
-                        score[i, mine[mine >= 0]] = -torch.inf
-                    top = score.topk(min(K, len(items)), 1).indices.numpy()
-                    for found, wanted in zip(top, self._relevant[start : start + len(part)], strict=True):
-                        hits = np.isin(found, wanted)
-                        gain = 1.0 / np.log2(np.arange(2, K + 2))
-                        recall += hits.sum() / len(wanted)
-                        ndcg += (hits * gain[: len(hits)]).sum() / gain[: len(wanted)].sum()
-                    start += len(part)
-                    progress.advance(len(part))
+                    vectors = self._model.query(self._queries.items.take(torch.from_numpy(at)))
+                    found = best_items(vectors, items, K, held_out.excluded.take(at))
+                    answers = held_out.hits(at, found.rows), held_out.num_relevant[at]
+                    recall += float(recall_at_k(*answers).sum())
+                    ndcg += float(ndcg_at_k(*answers).sum())
+                    progress.advance(len(at))
         finally:
             self._model.train(was_training)
             progress.finish()
-        return {"recall_at_20": float(recall / start), "ndcg_at_20": float(ndcg / start)}
+        return {"recall_at_20": recall / len(held_out), "ndcg_at_20": ndcg / len(held_out)}
 
-    def _items_of(self, rows: Rows) -> list[np.ndarray]:
-        """The items that rows show to each query, by where they are in the corpus; -1 for one that is not there."""
-        found: list[set[int]] = [set() for _ in self._names]
-        unknown: list[set[int]] = [set() for _ in self._names]
-        for _, names, items in _pairs(rows, self._model.split, self._corpus):
-            at = np.minimum(np.searchsorted(self._names, names), len(self._names) - 1)
-            for row in np.flatnonzero(self._names[at] == names).tolist():
-                where, name = items[0][row], items[1][row]
-                (found if where >= 0 else unknown)[at[row]].add(int(where if where >= 0 else name))
-        return [
-            np.array([*sorted(known), *[-1] * len(others)], np.int64)
-            for known, others in zip(found, unknown, strict=True)
-        ]
+    def _pairs(self, rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Numbers of the queries among those chosen, and names of the items that rows show them."""
+        for query, item in clicked(self._model, rows):
+            at = self._queries.find(names_of(query))
+            yield at[at >= 0], names_of(item)[at >= 0]
 
 
-def _pairs(
-    rows: Rows, split: Callable[[Batch], tuple[Batch, Batch]], corpus: Corpus
-) -> Iterator[tuple[Batch, np.ndarray, tuple[np.ndarray, np.ndarray]]]:
-    """Queries of the rows with label 1, their names, and where their items are in the corpus with the items' names."""
+def clicked(model: TwoTower, rows: Rows) -> Iterator[tuple[Batch, Batch]]:
+    """Queries and items of the rows whose label is 1, or that have none."""
     for batch in rows.batches(_READ_ROWS, None):
         if batch.label is not None:
             batch = batch.take(torch.nonzero(batch.label > 0.5).squeeze(1))
-        query, item = split(batch)
-        names = names_of(item)
-        yield query, names_of(query), (corpus.find(names), names)
+        yield model.split(batch)
 
 
-def _parts(batch: Batch, rows: int) -> Iterator[Batch]:
-    for start in range(0, len(batch), rows):
-        yield batch.take(torch.arange(start, min(start + rows, len(batch))))
+def _parts(batch: Batch) -> Iterator[Batch]:
+    for start in range(0, len(batch), _READ_ROWS):
+        yield batch.take(torch.arange(start, min(start + _READ_ROWS, len(batch))))

@@ -20,7 +20,7 @@ from clickwise.training import TrainingConfig, train_model
 from clickwise.training.config import RetrievalConfig
 from clickwise.training.interrupt import Interrupt
 from clickwise.training.objectives import RetrievalObjective
-from clickwise.training.objectives.retrieved import HeldOut
+from clickwise.training.objectives.retrieved import Validation
 from model_inputs import InMemoryRows
 
 USERS, ITEMS, GROUPS = 60, 40, 4
@@ -142,7 +142,7 @@ def test_every_loss_learns_whose_kind_an_item_is(name: str) -> None:
 def test_validation_is_recall_and_ndcg_over_all_items_but_those_known() -> None:
     trained = model(TwoTower.Config(embedding_dim=4))
     train, valid = log(300, 2), log(100, 3)
-    held_out = HeldOut(
+    held_out = Validation(
         trained, RetrievalObjective(trained, rows_of(*train), None, CONFIG).corpus, rows_of(*train), rows_of(*valid)
     )
     measured = held_out.measure(Progress(), Interrupt())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +10,13 @@ import torch
 
 from clickwise.batch import Batch
 from clickwise.features.sampling import mix64
-from clickwise.training.state import Rows
 
-_READ_ROWS = 8_192
 _MERGE_AT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """C distinct items.
+    """C distinct items; or distinct queries.
 
     Args:
         names: [C] uint64, rising: `names_of(items)`.
@@ -35,8 +33,15 @@ class Corpus:
 
     def find(self, names: np.ndarray) -> np.ndarray:
         """Where each of the names [n] is; -1 where it is not.  [n] int64"""
-        at = np.minimum(np.searchsorted(self.names, names), max(0, len(self) - 1))
-        return np.where(self.names[at] == names, at, -1) if len(self) else np.full(len(names), -1)
+        return positions(self.names, names)
+
+
+def positions(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where each of `wanted` [n] is in `ordered` [C], distinct and rising; -1 where it is not.  [n] int64"""
+    if not len(ordered):
+        return np.full(len(wanted), -1)
+    at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+    return np.where(ordered[at] == wanted, at, -1)
 
 
 def names_of(batch: Batch) -> np.ndarray:
@@ -53,34 +58,32 @@ def names_of(batch: Batch) -> np.ndarray:
     return found
 
 
-def gather(rows: Rows, item_of: Callable[[Batch], Batch]) -> Corpus:
-    """The items of all rows whose label is 1, or that have no label. Memory grows with the items, not the rows.
+def gather(pieces: Iterable[Batch], most: int | None = None) -> Corpus:
+    """What is distinct in all pieces, as it came first. Memory grows with that, not with the rows.
 
     Args:
-        item_of: the item's slots of a batch.
+        pieces: at least one.
+        most: keep only so many, those of the lowest names: a random sample that does not depend on the rows' order.
     """
     corpus: Corpus | None = None
-    pieces: list[Corpus] = []
-    for batch in rows.batches(_READ_ROWS, None):
-        items = item_of(batch)
-        if batch.label is not None:
-            items = items.take(torch.nonzero(batch.label > 0.5).squeeze(1))
-        pieces.append(_distinct(names_of(items), items, np.ones(len(items), np.int64)))
-        if sum(map(len, pieces)) > _MERGE_AT + (0 if corpus is None else len(corpus)):
-            corpus, pieces = _merged([corpus, *pieces] if corpus else pieces), []
-    return _merged([corpus, *pieces] if corpus else pieces)
+    waiting: list[Corpus] = []
+    for piece in pieces:
+        waiting.append(_distinct(names_of(piece), piece, np.ones(len(piece), np.int64), most))
+        if sum(map(len, waiting)) > _MERGE_AT + (0 if corpus is None else len(corpus)):
+            corpus, waiting = _merged([corpus, *waiting] if corpus else waiting, most), []
+    return _merged([corpus, *waiting] if corpus else waiting, most)
 
 
-def _merged(pieces: list[Corpus]) -> Corpus:
+def _merged(pieces: list[Corpus], most: int | None) -> Corpus:
     items = pieces[0].items
     if len(pieces) > 1:
         items = items.followed_by(*(piece.items for piece in pieces[1:]))
     names, counts = (np.concatenate([getattr(p, key) for p in pieces]) for key in ("names", "counts"))
-    return _distinct(names, items, counts)
+    return _distinct(names, items, counts, most)
 
 
-def _distinct(names: np.ndarray, items: Batch, counts: np.ndarray) -> Corpus:
+def _distinct(names: np.ndarray, items: Batch, counts: np.ndarray, most: int | None) -> Corpus:
     found, first, inverse = np.unique(names, return_index=True, return_inverse=True)
     total = np.bincount(inverse, counts, len(found)).astype(np.int64)
-    kept = items.take(torch.from_numpy(first))
-    return Corpus(found, Batch(kept.sparse, kept.dense, kept.slot_weight), total)
+    kept = items.take(torch.from_numpy(first[:most]))
+    return Corpus(found[:most], Batch(kept.sparse, kept.dense, kept.slot_weight), total[:most])

@@ -1,0 +1,65 @@
+"""Exact search of all items for a few queries at a time, each with items of its own left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clickwise.retrieval.found import Found
+from clickwise.retrieval.held_out import RowLists
+
+_SCORES_AT_ONCE = 1 << 24
+_MOST_QUERIES = 512
+
+
+def query_blocks(num_queries: int, num_items: int) -> Iterator[np.ndarray]:
+    """Numbers of the queries, a block at a time, few enough for the scores of all items to take 64 MB."""
+    size = max(1, min(_MOST_QUERIES, _SCORES_AT_ONCE // max(1, num_items)))
+    for start in range(0, num_queries, size):
+        yield np.arange(start, min(start + size, num_queries))
+
+
+def best_items(queries: Tensor, items: Tensor, k: int, excluded: RowLists) -> Found:
+    """The k items of the highest dot products for each query.
+
+    Args:
+        queries: [Q, K].
+        items: [C, K].
+        excluded: what is left out, for each of these queries.
+    """
+    with torch.inference_mode():
+        score = queries @ items.t()
+        score[torch.from_numpy(excluded.query), torch.from_numpy(excluded.rows)] = -torch.inf
+        best = score.topk(min(k, len(items)), 1)
+    return padded(best.indices.numpy(), best.values.numpy(), k)
+
+
+def most_popular(popularity: np.ndarray, k: int, excluded: RowLists) -> Found:
+    """The k items of the highest popularity [C] for each query, among equals those of the lowest rows."""
+    longest = int(excluded.counts.max(initial=0))
+    order = np.argsort(-popularity, kind="stable")[: k + longest]
+    rows = np.tile(order, (len(excluded), 1))
+    return without(Found(rows, popularity[rows].astype(np.float32)), excluded, k, len(popularity))
+
+
+def without(found: Found, excluded: RowLists, k: int, num_items: int) -> Found:
+    """The first k of what was found, less what is left out for each query.
+
+    A search that knows nothing of a query's own items asks for as many more as its longest list, and comes here.
+    """
+    gone = np.zeros((len(excluded), num_items), bool)
+    gone[excluded.query, excluded.rows] = True
+    dropped = np.take_along_axis(gone, np.maximum(found.rows, 0), 1) | (found.rows < 0)
+    first = np.argsort(dropped, 1, kind="stable")[:, :k]
+    dropped, rows, scores = (np.take_along_axis(part, first, 1) for part in (dropped, found.rows, found.scores))
+    return padded(rows, np.where(dropped, -np.inf, scores).astype(np.float32), k)
+
+
+def padded(rows: np.ndarray, scores: np.ndarray, k: int) -> Found:
+    """`Found` of k places, where nothing was found those of a score of -inf."""
+    missing = ((0, 0), (0, k - rows.shape[1]))
+    rows = np.pad(np.where(np.isneginf(scores), -1, rows), missing, constant_values=-1)
+    return Found(rows, np.pad(scores, missing, constant_values=-np.inf))
