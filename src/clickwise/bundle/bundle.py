@@ -21,7 +21,7 @@ from clickwise.bundle.weights import load_weights, save_weights
 from clickwise.calibration import Platt
 from clickwise.config import build, to_data
 from clickwise.data.frames import rows_to_batch
-from clickwise.errors import BundleError, ConfigError, DataError, clipped
+from clickwise.errors import BundleError, ConfigError, clipped
 from clickwise.features.pipeline import FeaturePipeline
 from clickwise.features.schema_data import schema_to_data
 from clickwise.features.schema_file import schema_to_toml
@@ -96,8 +96,22 @@ class Bundle:
 
         Raises:
             DataError: a column is missing, or a cell cannot be read; names row (from 1), column and value.
+            BundleError: the model was trained for retrieval.
         """
+        self.check_probabilities()
         return probability(self.logits(rows))
+
+    def check_probabilities(self) -> None:
+        """Refuse a model whose logits are no log-odds of a click.
+
+        Raises:
+            BundleError: the model was trained for retrieval.
+        """
+        if self.for_retrieval:
+            raise BundleError(
+                f"its {self.model_name} was trained for retrieval and gives scores, no probabilities of a click; "
+                "`clickwise index` and `clickwise recommend` use it, or train with training.objective = \"logistic\""
+            )
 
     def logits(self, rows: Any) -> np.ndarray:
         """Logits [n] float32 of raw rows; see `predict`."""
@@ -105,10 +119,7 @@ class Bundle:
         try:
             return self.score(data)
         except BadCells as bad:
-            cell = bad.cells[0]
-            raise DataError(
-                cell.problem, row=cell.position + 1, column=cell.column, value=cell.value, fix="correct the row"
-            ) from None
+            raise bad.of_rows() from None
 
     def score(self, data: pa.RecordBatch) -> np.ndarray:
         """Logits [n] float32, calibrated if a calibrator is there, of an Arrow batch that has the scoring columns.

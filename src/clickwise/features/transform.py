@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from clickwise.errors import DataError
 from clickwise.schema import Field
 
 
@@ -129,3 +130,11 @@ class BadCells(Exception):
     def __init__(self, cells: list[BadCell]) -> None:
         super().__init__(f"{len(cells)} cells cannot be read")
         self.cells = cells
+
+    def of_rows(self, source: str | None = None) -> DataError:
+        """The first of them as an error of rows that somebody gave."""
+        cell = self.cells[0]
+        row = cell.position + 1
+        return DataError(
+            cell.problem, file=source, row=row, column=cell.column, value=cell.value, fix="correct the row"
+        )

@@ -113,10 +113,12 @@ def predict(
 
     Raises:
         DataError: data that is missing or cannot be used; too many unreadable rows. `out` is then not written.
+        BundleError: the model was trained for retrieval.
     """
     progress = progress or default_progress()
     out, started = Path(out), time.perf_counter()
     bundle = bundle if isinstance(bundle, Bundle) else load(bundle, model=model)
+    bundle.check_probabilities()
     config = reading_config(bundle, settings)
     source = open_source(data, config, progress)
     there = source.columns()

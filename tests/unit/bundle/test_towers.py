@@ -48,3 +48,12 @@ def test_a_bundle_without_towers_or_items_is_refused(bundle: Bundle, small_log: 
     other = cw.train(small_log, label="click", model="lr", settings=["training.epochs=1"])
     with pytest.raises(BundleError, match="its model is lr, and retrieval needs two_tower"):
         Towers(other)
+
+
+def test_scores_for_retrieval_are_no_probabilities(bundle: Bundle, small_log: Path, tmp_path: Path) -> None:
+    bundle.save(tmp_path / "towers")
+    with pytest.raises(BundleError, match=r"two_tower was trained for retrieval .* `clickwise index`"):
+        cw.load(tmp_path / "towers").predict(pq.read_table(small_log).slice(0, 2))
+    with pytest.raises(BundleError, match="no probabilities of a click"):
+        cw.predict(tmp_path / "towers", small_log, tmp_path / "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
