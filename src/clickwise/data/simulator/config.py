@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from clickwise.config import require
 from clickwise.errors import ConfigError
@@ -23,7 +24,10 @@ class SimulatorConfig:
         num_sites: sites that show ads.
         num_campaigns: campaigns that run, at most.
         num_ads: ads that run at any one time.
-        click_rate: mean probability of a click, over all days of the world.
+        click_rate: mean probability of a click, over all days of the world, without targeting.
+        catalogue: the world is laid out for very many ads (see `catalogue_config`): they have a product, a format and a
+            price tier, and advertisers have one vertical each and grow in number with campaigns.
+        targeting: share of impressions whose ad is the likeliest to be clicked of eight that popularity proposes.
         chunk_rows: rows of a record batch; changes nothing else.
     """
 
@@ -37,6 +41,8 @@ class SimulatorConfig:
     num_campaigns: int = 300
     num_ads: int = 4_000
     click_rate: float = 0.04
+    catalogue: bool = False
+    targeting: float = 0.0
     chunk_rows: int = 262_144
 
     def __post_init__(self) -> None:
@@ -45,7 +51,22 @@ class SimulatorConfig:
         require(0.0 < self.days <= 3650.0, "days", self.days, "a number above 0 and up to 3650")
         require(0 <= self.start_day <= 36_500, "start_day", self.start_day, "a whole number from 0 to 36500")
         require(0.001 <= self.click_rate <= 0.5, "click_rate", self.click_rate, "a number from 0.001 to 0.5")
+        require(0.0 <= self.targeting < 1.0, "targeting", self.targeting, "a number of at least 0 and below 1")
         try:
             date.fromisoformat(self.start)
         except ValueError:
             raise ConfigError("start", f"got {self.start!r}, allowed is a date such as 2026-01-01") from None
+
+
+ADS_A_CAMPAIGN = 50
+
+
+def catalogue_config(num_ads: int, *, rows: int, **others: Any) -> SimulatorConfig:
+    """A world with a catalogue of `num_ads` ads at any one time, fifty a campaign; `others` as in `SimulatorConfig`.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+    require(num_ads >= 1, "num_ads", num_ads, "a whole number of at least 1")
+    campaigns = -(-num_ads // ADS_A_CAMPAIGN)
+    return SimulatorConfig(rows=rows, num_ads=num_ads, num_campaigns=campaigns, catalogue=True, **others)

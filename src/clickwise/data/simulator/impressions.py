@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -51,13 +51,20 @@ class Impressions:
     age: np.ndarray
     bid_floor: np.ndarray
 
+    def __len__(self) -> int:
+        return len(self.day)
+
+    def __getitem__(self, rows: slice | np.ndarray | tuple[slice | None, ...]) -> Impressions:
+        """Some of the impressions; with `[:, None]` each attribute is [n, 1], to meet ads [C] or [n, C]."""
+        return Impressions(*(getattr(self, field.name)[rows] for field in fields(self)))
+
 
 def draw(world: World, stream: int, row: np.ndarray, day: np.ndarray) -> Impressions:
     """The impressions of the rows numbered `row` [n] of `stream`, which happen at the times `day` [n]."""
     noise = world.noise
     user = zipf(noise.uniform("user", stream, row), world.num_users, *USER_ZIPF)
     site = zipf(noise.uniform("site", stream, row), world.num_sites, *SITE_ZIPF)
-    slot = zipf(noise.uniform("ad", stream, row), world.num_ads, *AD_ZIPF)
+    ad = popular_ads(world, noise.uniform("ad", stream, row), day)
     other_device = choose(noise.uniform("device", stream, row), DEVICE_SHARES)
     stays = noise.uniform("stays on device", stream, row) < STAYS_ON_DEVICE
     device = np.where(stays, world.device_of(user), other_device)
@@ -67,8 +74,8 @@ def draw(world: World, stream: int, row: np.ndarray, day: np.ndarray) -> Impress
         day=day,
         user=user,
         site=site,
-        ad=world.ad_at(slot, day),
-        campaign=world.slot_campaign[slot],
+        ad=ad,
+        campaign=world.campaign_of(ad),
         profile=world.profile_of(user),
         segment=world.segment_of(user),
         device=device,
@@ -77,6 +84,11 @@ def draw(world: World, stream: int, row: np.ndarray, day: np.ndarray) -> Impress
         age=world.age_of(user),
         bid_floor=np.maximum(np.rint(price * 100.0) / 100.0, 0.01),
     )
+
+
+def popular_ads(world: World, uniform: np.ndarray, day: np.ndarray) -> np.ndarray:
+    """The ads that uniform numbers fall on when popularity alone decides, at the times `day`.  their shape"""
+    return world.ad_at(zipf(uniform, world.num_ads, *AD_ZIPF), day)
 
 
 def times(world: World, stream: int, row: np.ndarray, total: int, first_day: float, days: float) -> np.ndarray:

@@ -26,7 +26,7 @@ class Noise:
         self._seed = seed
 
     def bits(self, purpose: str, *indices: Indices) -> np.ndarray:
-        """64 random bits for each combination of indices (arrays of one length, or numbers).  [n] uint64"""
+        """64 random bits for each combination of indices, broadcast together.  [n] or their shape, uint64"""
         digest = hashlib.blake2b(f"{self._seed}/{purpose}".encode(), digest_size=8).digest()
         state = np.frombuffer(digest, "<u8").astype(np.uint64)
         for index in indices:
@@ -39,8 +39,9 @@ class Noise:
 
     def normal(self, purpose: str, *indices: Indices) -> np.ndarray:
         """Mean 0, variance 1, nearly normal, within 3.5: the sum of the four 16-bit quarters of a hash.  [n] float64"""
-        quarters = self.bits(purpose, *indices).view(np.uint16).reshape(-1, 4)
-        total = quarters[:, 0].astype(np.int64) + quarters[:, 1] + quarters[:, 2] + quarters[:, 3]
+        bits = self.bits(purpose, *indices)
+        quarters = bits.view(np.uint16).reshape(*bits.shape, 4)
+        total = quarters[..., 0].astype(np.int64) + quarters[..., 1] + quarters[..., 2] + quarters[..., 3]
         return (total - 131_070.0) * (3.0**0.5 / 65_536.0)
 
     def vectors(self, purpose: str, size: int, *indices: Indices) -> np.ndarray:

@@ -1,92 +1,77 @@
-"""The log of a simulated exchange, as Arrow batches in the order of time."""
+"""The log of a simulated exchange, its requests and its ads, as Arrow batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from clickwise.data.simulator.ads import ads_of_day
+from clickwise.data.simulator.columns import (
+    REQUEST_SCHEMA,
+    ad_columns,
+    ad_schema,
+    batch_of,
+    log_schema,
+    request_columns,
+)
 from clickwise.data.simulator.config import SimulatorConfig
 from clickwise.data.simulator.impressions import Impressions, draw, times
+from clickwise.data.simulator.targeting import targeted
 from clickwise.data.simulator.truth import intercept, log_odds
-from clickwise.data.simulator.world import CATEGORIES, DEVICES, INTERESTS, SYSTEMS, VERTICALS, World
+from clickwise.data.simulator.world import World
 from clickwise.metrics import probability
-
-SCHEMA = pa.schema(
-    {
-        "timestamp": pa.timestamp("us"),
-        "user_id": pa.string(),
-        "user_age": pa.float32(),
-        "user_segment": pa.string(),
-        "interests": pa.list_(pa.string()),
-        "site_id": pa.string(),
-        "site_category": pa.string(),
-        "position": pa.int8(),
-        "device_type": pa.string(),
-        "os": pa.string(),
-        "ad_id": pa.string(),
-        "ad_category": pa.string(),
-        "campaign_id": pa.string(),
-        "advertiser_id": pa.string(),
-        "bid_floor": pa.float64(),
-        "click": pa.int8(),
-        "true_probability": pa.float64(),
-    }
-)
-"""The columns of the log: exact `true_probability`, none to five `interests`, a `user_age` that may be null."""
-
-MICROSECONDS_A_DAY = 86_400_000_000
 
 
 def simulate(config: SimulatorConfig) -> Iterator[pa.RecordBatch]:
-    """The log, in batches of `config.chunk_rows` rows (the last may be shorter) of `SCHEMA`.
+    """The log in order of time, in batches of `config.chunk_rows` rows (the last may be shorter) of `log_schema`.
 
-    Equal configs give equal rows, bit for bit, whatever `chunk_rows` is. Memory: that of one batch.
+    Equal configs give equal rows, bit for bit, whatever `chunk_rows` is. Memory: that of one batch and of the ads.
     """
-    world = World(config)
+    world, schema = World(config), log_schema(config.catalogue)
     base = intercept(world, config.click_rate)
-    stream, first_day = config.start_day, float(config.start_day)
-    for start in range(0, config.rows, config.chunk_rows):
-        row = np.arange(start, min(start + config.chunk_rows, config.rows))
-        seen = draw(world, stream, row, times(world, stream, row, config.rows, first_day, config.days))
+    for row in _rows(config):
+        seen = shown(world, config, row)
         truth = probability(base + log_odds(world, seen))
-        click = world.noise.uniform("click", stream, row) < truth
-        yield _record_batch(world, seen, truth, click, config.start)
+        click = world.noise.uniform("click", config.start_day, row) < truth
+        outcome = {"click": pa.array(click.astype(np.int8)), "true_probability": pa.array(truth)}
+        columns = {**request_columns(world, seen, config.start), **ad_columns(world, seen.ad), **outcome}
+        yield batch_of(columns, schema)
 
 
-def _record_batch(world: World, seen: Impressions, truth: np.ndarray, click: np.ndarray, start: str) -> pa.RecordBatch:
-    origin = int(datetime.fromisoformat(start).replace(tzinfo=UTC).timestamp()) * 1_000_000
-    age = pa.array(seen.age, mask=~world.age_is_logged(seen.user))
-    columns = {
-        "timestamp": pa.array(origin + (seen.day * MICROSECONDS_A_DAY).astype(np.int64)),
-        "user_id": _numbered("u", seen.user),
-        "user_age": age,
-        "user_segment": _numbered("seg", seen.segment),
-        "interests": _profiles(world).take(pa.array(seen.profile)),
-        "site_id": _numbered("s", seen.site),
-        "site_category": pa.array(CATEGORIES).take(pa.array(world.site_category[seen.site])),
-        "position": pa.array(seen.position + 1),
-        "device_type": pa.array(DEVICES).take(pa.array(seen.device)),
-        "os": pa.array(SYSTEMS).take(pa.array(seen.system)),
-        "ad_id": _numbered("a", seen.ad),
-        "ad_category": pa.array(VERTICALS).take(pa.array(world.campaign_vertical[seen.campaign])),
-        "campaign_id": _numbered("c", seen.campaign),
-        "advertiser_id": _numbered("adv", world.campaign_advertiser[seen.campaign].astype(np.int64)),
-        "bid_floor": pa.array(seen.bid_floor),
-        "click": pa.array(click.astype(np.int8)),
-        "true_probability": pa.array(truth),
-    }
-    return pa.RecordBatch.from_arrays([columns[f.name].cast(f.type) for f in SCHEMA], schema=SCHEMA)
+def requests(config: SimulatorConfig) -> Iterator[pa.RecordBatch]:
+    """The log's rows before an ad is chosen: who arrives where and when, in batches of `REQUEST_SCHEMA`."""
+    world = World(config)
+    for row in _rows(config):
+        yield batch_of(request_columns(world, arriving(world, config, row), config.start), REQUEST_SCHEMA)
 
 
-def _numbered(prefix: str, number: np.ndarray) -> pa.Array:
-    """Names such as u123."""
-    return pc.binary_join_element_wise(prefix, pa.array(number).cast(pa.string()), "")
+def catalogue(config: SimulatorConfig, day: int | None = None) -> Iterator[pa.RecordBatch]:
+    """All ads that run at some time of a day, by rising number, in batches of `ad_schema`; a row each.
+
+    Args:
+        config: the world, and the rows of a batch.
+        day: of the world; the day on which the traffic of `config` begins, unless given.
+    """
+    world, schema = World(config), ad_schema(config.catalogue)
+    ads = ads_of_day(world, config.start_day if day is None else day)
+    for start in range(0, len(ads), config.chunk_rows):
+        yield batch_of(ad_columns(world, ads[start : start + config.chunk_rows]), schema)
 
 
-def _profiles(world: World) -> pa.Array:
-    """The interests of each of `World.profiles`, in words."""
-    return pa.array([[INTERESTS[i] for i in profile] for profile in world.profiles], pa.list_(pa.string()))
+def arriving(world: World, config: SimulatorConfig, row: np.ndarray) -> Impressions:
+    """The impressions behind these rows [n] of the log, with the ads that popularity proposes."""
+    first_day = float(config.start_day)
+    return draw(world, config.start_day, row, times(world, config.start_day, row, config.rows, first_day, config.days))
+
+
+def shown(world: World, config: SimulatorConfig, row: np.ndarray) -> Impressions:
+    """The impressions behind these rows [n] of the log, with the ads that are shown."""
+    return targeted(world, config.start_day, row, arriving(world, config, row), config.targeting)
+
+
+def _rows(config: SimulatorConfig) -> Iterator[np.ndarray]:
+    """Numbers of the rows of each batch."""
+    for start in range(0, config.rows, config.chunk_rows):
+        yield np.arange(start, min(start + config.chunk_rows, config.rows))

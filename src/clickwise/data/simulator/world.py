@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from clickwise.data.simulator.config import SimulatorConfig
+from clickwise.data.simulator.effects import CATALOGUE_EFFECTS, EFFECTS
 from clickwise.data.simulator.noise import Noise, zipf
 
 CATEGORIES = (
@@ -22,13 +23,25 @@ INTERESTS = (
 )
 DEVICES = ("mobile", "desktop", "tablet", "tv")
 SYSTEMS = ("android", "ios", "windows", "macos", "linux", "tizen")
+FORMATS = ("banner", "native", "video", "carousel", "text", "rich")
+PRICE_TIERS = ("budget", "value", "middle", "premium", "luxury")
+NUM_CREATIVES = len(FORMATS) * len(PRICE_TIERS)
 NUM_SEGMENTS = 30
 NUM_ADVERTISERS = 120
+CAMPAIGNS_AN_ADVERTISER = 10
+"""In a catalogue, where advertisers grow in number with campaigns."""
+PRODUCTS_A_VERTICAL = 8
 NUM_POSITIONS = 5
 RANK = 3
-"""Dimension of the latent vectors."""
+"""Dimension of the latent vectors,"""
+CATALOGUE_RANK = 8
+"""and in a catalogue, where more ads need more ways to differ."""
 OWN_PART = 0.35
-"""How far a site's vector is from that of its category, and a campaign's from that of its vertical."""
+"""How far a site's vector is from that of its category, and a campaign's from that of its vertical or product."""
+PRODUCT_PART = 0.6
+"""How far the vector of a product is from that of its vertical."""
+ADVERTISER_PART = 0.6
+"""How much of a campaign's effect is that of its advertiser, in a catalogue."""
 AGE_MISSING = 0.15
 """Share of users whose age is not in the log."""
 
@@ -56,36 +69,72 @@ _STRIDES = (1, 5, 7, 11, 13, 17, 19, 23)  # prime to the 24 interests, so that a
 class World:
     """The tables of sites, campaigns and interests, and the functions that give users and ads their attributes.
 
-    Latent vectors are [RANK, n]; effects are in log-odds before `truth.EFFECTS` scales them.
+    Latent vectors are [rank, n]; effects are in log-odds before `effects` scales them.
     """
 
     def __init__(self, config: SimulatorConfig) -> None:
         self.noise = noise = Noise(config.seed)
         self.num_users, self.num_sites, self.num_ads = config.num_users, config.num_sites, config.num_ads
-        self.num_campaigns = config.num_campaigns
-        sites, campaigns = np.arange(config.num_sites), np.arange(config.num_campaigns)
-        self.site_category = noise.bits("site category", sites) % len(CATEGORIES)
-        self.site_effect = noise.normal("site effect", sites)
-        self.site_price = noise.normal("site price", sites)
-        category_vector = noise.vectors("category vector", RANK, np.arange(len(CATEGORIES)))
-        self.site_vector = category_vector[:, self.site_category] + OWN_PART * noise.vectors("site vector", RANK, sites)
-        self.campaign_advertiser = noise.bits("campaign advertiser", campaigns) % NUM_ADVERTISERS
-        self.campaign_effect = noise.normal("campaign effect", campaigns)
-        self.campaign_vertical = noise.bits("campaign vertical", campaigns) % len(VERTICALS)
-        vertical_vector = noise.vectors("vertical vector", RANK, np.arange(len(VERTICALS)))[:, self.campaign_vertical]
-        self.campaign_vector = vertical_vector + OWN_PART * noise.vectors("campaign vector", RANK, campaigns)
-        self.drift_period = 5.0 + 35.0 * noise.uniform("drift period", campaigns)
-        self.drift_phase = noise.uniform("drift phase", campaigns)
-        self.segment_vector = noise.vectors("segment vector", RANK, np.arange(NUM_SEGMENTS))
+        self.num_campaigns, self.catalogue = config.num_campaigns, config.catalogue
+        self.effects = CATALOGUE_EFFECTS if config.catalogue else EFFECTS
+        self.rank = CATALOGUE_RANK if config.catalogue else RANK
+        self.num_advertisers = -(-self.num_campaigns // CAMPAIGNS_AN_ADVERTISER) if self.catalogue else NUM_ADVERTISERS
+        self._make_sites(np.arange(config.num_sites))
+        self._make_campaigns(np.arange(config.num_campaigns))
+        self.segment_effect = noise.normal("segment effect", np.arange(NUM_SEGMENTS))
+        self.device_effect = noise.normal("device effect", np.arange(len(DEVICES)))
+        self.system_effect = noise.normal("system effect", np.arange(len(SYSTEMS)))
+        self.segment_vector = noise.vectors("segment vector", self.rank, np.arange(NUM_SEGMENTS))
         self.profiles = _interest_profiles()
-        interest_vector = noise.vectors("interest vector", RANK, np.arange(len(INTERESTS)))
-        means = [interest_vector[:, list(p)].mean(1) if p else np.zeros(RANK) for p in self.profiles]
+        interest_vector = noise.vectors("interest vector", self.rank, np.arange(len(INTERESTS)))
+        means = [interest_vector[:, list(p)].mean(1) if p else np.zeros(self.rank) for p in self.profiles]
         self.profile_vector = np.stack(means, axis=1)
         slots = np.arange(config.num_ads)
         self.slot_campaign = zipf(noise.uniform("slot campaign", slots), config.num_campaigns, *CAMPAIGN_ZIPF)
         short, long = AD_LIFE_DAYS
         self.slot_life = short * (long / short) ** noise.uniform("slot life", slots)
         self.slot_phase = noise.uniform("slot phase", slots)
+        formats, tiers = np.arange(len(FORMATS)), np.arange(len(PRICE_TIERS))
+        self.format_effect = noise.normal("format effect", formats)
+        self.format_device = noise.normal("format x device", formats[:, None], np.arange(len(DEVICES)))
+        self.tier_segment = noise.normal("price tier x segment", tiers[:, None], np.arange(NUM_SEGMENTS))
+
+    def _make_sites(self, sites: np.ndarray) -> None:
+        noise = self.noise
+        self.site_category = noise.bits("site category", sites) % len(CATEGORIES)
+        self.category_effect = noise.normal("category effect", np.arange(len(CATEGORIES)))
+        self.site_effect = noise.normal("site effect", sites)
+        self.site_price = noise.normal("site price", sites)
+        vector = noise.vectors("category vector", self.rank, np.arange(len(CATEGORIES)))
+        self.site_vector = vector[:, self.site_category] + OWN_PART * noise.vectors("site vector", self.rank, sites)
+
+    def _make_campaigns(self, campaigns: np.ndarray) -> None:
+        """In a catalogue an advertiser sells in one vertical, and a campaign is for one of the vertical's products."""
+        noise, verticals = self.noise, np.arange(len(VERTICALS))
+        vector = noise.vectors("vertical vector", self.rank, verticals)
+        own = noise.vectors("campaign vector", self.rank, campaigns)
+        self.campaign_advertiser = (noise.bits("campaign advertiser", campaigns) % self.num_advertisers).astype(
+            np.int64
+        )
+        self.campaign_effect = noise.normal("campaign effect", campaigns)
+        if self.catalogue:
+            products = np.arange(len(VERTICALS) * PRODUCTS_A_VERTICAL)
+            vertical = noise.bits("advertiser vertical", self.campaign_advertiser) % len(VERTICALS)
+            self.campaign_vertical = vertical.astype(np.int64)
+            product = (noise.bits("campaign product", campaigns) % PRODUCTS_A_VERTICAL).astype(np.int64)
+            self.campaign_product = PRODUCTS_A_VERTICAL * self.campaign_vertical + product
+            shift = PRODUCT_PART * noise.vectors("product vector", self.rank, products)
+            vector = vector.repeat(PRODUCTS_A_VERTICAL, axis=1) + shift
+            self.campaign_vector = vector[:, self.campaign_product] + OWN_PART * own
+            strength = noise.normal("advertiser effect", self.campaign_advertiser)
+            self.campaign_effect *= (1.0 - ADVERTISER_PART**2) ** 0.5
+            self.campaign_effect += ADVERTISER_PART * strength
+        else:
+            self.campaign_vertical = (noise.bits("campaign vertical", campaigns) % len(VERTICALS)).astype(np.int64)
+            self.campaign_product = campaigns
+            self.campaign_vector = vector[:, self.campaign_vertical] + OWN_PART * own
+        self.drift_period = 5.0 + 35.0 * noise.uniform("drift period", campaigns)
+        self.drift_phase = noise.uniform("drift phase", campaigns)
 
     def ad_at(self, slot: np.ndarray, day: np.ndarray) -> np.ndarray:
         """The ad in each of `slot` [n] at the time `day` [n]: it runs for the life of the slot, then another does.
@@ -94,6 +143,16 @@ class World:
         """
         generation = np.floor(day / self.slot_life[slot] + self.slot_phase[slot]).astype(np.int64)
         return slot + generation * self.num_ads
+
+    def campaign_of(self, ad: np.ndarray) -> np.ndarray:
+        """The campaign of each ad: that of its slot, whichever ad runs there.  [...]"""
+        return self.slot_campaign[ad % self.num_ads]
+
+    def creative_of(self, ad: np.ndarray) -> np.ndarray:
+        """A code of each ad's format and price tier: format * len(PRICE_TIERS) + tier; 0 outside catalogues.  [...]"""
+        if not self.catalogue:
+            return np.zeros(ad.shape, np.int64)
+        return (self.noise.bits("ad creative", ad) % np.uint64(NUM_CREATIVES)).astype(np.int64)
 
     def segment_of(self, user: np.ndarray) -> np.ndarray:
         """The marketing segment of each user.  [n] in [0, NUM_SEGMENTS)"""

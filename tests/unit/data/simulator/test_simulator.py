@@ -8,9 +8,10 @@ import pyarrow.compute as pc
 import pytest
 
 from clickwise.data.simulator import SimulatorConfig, simulate
+from clickwise.data.simulator.columns import log_schema
+from clickwise.data.simulator.effects import EFFECTS
 from clickwise.data.simulator.impressions import draw, times
-from clickwise.data.simulator.traffic import SCHEMA
-from clickwise.data.simulator.truth import EFFECTS, intercept, log_odds_parts
+from clickwise.data.simulator.truth import intercept, log_odds_parts
 from clickwise.data.simulator.world import World
 from clickwise.errors import ConfigError
 from clickwise.metrics import log_loss, logit_of, roc_auc
@@ -50,7 +51,7 @@ def test_the_size_of_chunks_changes_nothing(chunk_rows):
 
 
 def test_columns_are_as_declared(day):
-    assert day.schema.equals(SCHEMA)
+    assert day.schema.equals(log_schema(catalogue=False))
     nulls = {name for name in day.column_names if day[name].null_count}
     assert nulls == {"user_age"}
     assert day["user_age"].null_count / 200_000 == pytest.approx(0.15, abs=0.03)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from clickwise.data.simulator import SimulatorConfig, simulate, write_simulation
-from clickwise.data.simulator.traffic import SCHEMA
+from clickwise.data.simulator.columns import log_schema
 from clickwise.errors import ConfigError, DataError
 from clickwise.progress import Progress
 
@@ -29,7 +29,7 @@ def test_parquet_holds_the_log(tmp_path, expected):
 @pytest.mark.parametrize("name", ["log.csv", "log.csv.gz", "LOG.CSV"])
 def test_text_holds_the_same_log(tmp_path, expected, name):
     write_simulation(CONFIG, tmp_path / name)
-    types = {f.name: pa.string() if f.name == "interests" else f.type for f in SCHEMA}
+    types = {f.name: pa.string() if f.name == "interests" else f.type for f in log_schema(catalogue=False)}
     text = pacsv.read_csv(
         tmp_path / name, convert_options=pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
     )
