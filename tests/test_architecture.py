@@ -63,10 +63,10 @@ PUBLIC = [
 
 FLAGS = {
     "demo": {"--rows", "--out"},
-    "evaluate": {"--model", "--format", "--set", "--json"},
+    "evaluate": {"--seen", "--items", "--model", "--format", "--set", "--json"},
     "inspect": {"--json"},
     "predict": {"--out", "--model", "--format", "--set", "--json"},
-    "simulate": {"--rows", "--seed", "--day"},
+    "simulate": {"--rows", "--seed", "--day", "--ads", "--catalogue"},
     "suggest-crosses": {"--label", "--top", "--config", "--format", "--set", "--json"},
     "tune": {"--label", "--model", "--trials", "--out", "--valid", "--seed", "--format", "--set", "--json"},
     "train": {"--label", "--model", "--out", "--valid", "--config", "--format", "--set", "--json"},

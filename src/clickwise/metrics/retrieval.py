@@ -14,6 +14,9 @@ import numpy as np
 
 from clickwise.registry import register_retrieval_metric
 
+MEASURED = ("recall", "ndcg", "hit_rate", "mrr", "map")
+"""What is measured, in the order to show."""
+
 
 @register_retrieval_metric("recall")
 def recall_at_k(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:

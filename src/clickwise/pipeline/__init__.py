@@ -2,12 +2,14 @@
 
 from clickwise.pipeline.crosses import suggest_crosses
 from clickwise.pipeline.looking import first_rows, inspect, simulate, training_summary
+from clickwise.pipeline.retrieval import evaluate_retrieval
 from clickwise.pipeline.scoring import PROBABILITY, evaluate, load, predict
 from clickwise.pipeline.training import resolve_schema, train
 
 __all__ = [
     "PROBABILITY",
     "evaluate",
+    "evaluate_retrieval",
     "first_rows",
     "inspect",
     "load",

@@ -158,6 +158,6 @@ def reading_config(bundle: Bundle, settings: Sequence[str]) -> DataConfig:
             raise ConfigError("--set", f"got {setting!r}, allowed here are keys of [data], such as data.format=csv")
     stored = tomllib.loads(bundle.provenance.config).get("data", {})
     kept = {key: stored[key] for key in _READING_KEYS if key in stored}
-    if stored.get("format") in PRESETS:
+    if stored.get("format") in (*PRESETS, "item_lists"):  # what no file's name or first line says
         kept["format"] = stored["format"]
     return run_config({"data": kept}, settings=settings).data

@@ -1,4 +1,4 @@
-"""`HeldOut`: what each query should find, and what is not to be shown to it. Relevance is read here and nowhere else."""
+"""`HeldOut`: what each query should find, and what is not to be shown to it. Relevance is read here alone."""
 
 from __future__ import annotations
 

@@ -1,0 +1,157 @@
+"""`evaluate_retrieval`: does a model of two towers find, among all items, what people went on to choose?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from clickwise.bundle import Bundle, Towers
+from clickwise.data.config import DataConfig
+from clickwise.data.open import open_source
+from clickwise.data.plain import check_known
+from clickwise.data.quarantine import QuarantineFile
+from clickwise.data.sieve import Sieve
+from clickwise.data.source import Block
+from clickwise.errors import ConfigError
+from clickwise.evaluation.retrieval import KS, Measured, RetrievalReport, Search, Slices, measure_search
+from clickwise.pipeline.held_out_rows import HeldOutReader, HeldOutRows, Numbering, names_of_items
+from clickwise.pipeline.scoring import load, reading_config
+from clickwise.progress import Progress
+from clickwise.progress_bar import default_progress
+from clickwise.retrieval.exact_search import best_items, most_popular
+
+POPULARITY = "popularity"
+"""The baseline that shows everybody the same items, the most popular ones."""
+
+
+def evaluate_retrieval(
+    bundle: Bundle | str | Path,
+    data: Any,
+    *,
+    seen: Any = None,
+    items: Any = None,
+    ks: Sequence[int] = KS,
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> RetrievalReport:
+    """Search all items for each query of `data`, and measure where those stand that it chose.
+
+    A query is what the column `schema.group` says, where the logs have it, and else the columns of the query's tower;
+    an item is what `schema.item` says.
+
+    Args:
+        data: as for `train`; rows with label 1 are what is to be found.
+        seen: the training log. Its items are the corpus, how often they were chosen is their popularity, and what a
+            query chose in it is left out for that query.
+        items: a catalogue, rows with the columns of the item's tower: also these are to be found among, in front of
+            those of `seen`. Its format is told by its name.
+        ks: lengths of lists, rising.
+        settings: such as `"data.format=csv"`, for `data` and `seen`.
+
+    Raises:
+        BundleError: the model has no towers, or does not say which column names the item.
+        ConfigError: neither `seen` nor `items` says which items there are.
+        DataError: data that is missing or cannot be used; nothing is to be found; too many unreadable rows.
+    """
+    progress, began = progress or default_progress(), time.perf_counter()
+    towers = Towers(bundle if isinstance(bundle, Bundle) else load(bundle))
+    if seen is None and items is None:
+        raise ConfigError("--seen", "is missing: give the training log, whose items are what there is to be found")
+    config = reading_config(towers.bundle, settings)
+    source = open_source(data, config, progress)
+    with QuarantineFile(config.quarantine) as quarantine:
+        corpus, sieve = _Items(towers), Sieve(quarantine)
+        if items is not None:
+            corpus.read(items, config, sieve, progress)
+        found = _held_out(towers, source, seen, corpus, config, sieve, progress)
+        sieve.check(config.max_bad_fraction)
+    if found.unnamed:
+        progress.warn(f"{found.unnamed:,} rows name no item, or no query, and were left out")
+    popularity = None if seen is None else found.popularity
+    slices = None if popularity is None else Slices.of(found.held_out, popularity)
+
+    def measured(search: Search, name: str) -> Measured:
+        told = {"ks": ks, "popularity": popularity, "slices": slices, "progress": progress}
+        return measure_search(search, found.held_out, name=name, **told)  # type: ignore[arg-type]
+
+    name = towers.bundle.model_name
+    systems = {name: measured(_exact(towers, found, corpus.vectors), name)}
+    if popularity is not None:
+        excluded = found.held_out.excluded
+        systems[POPULARITY] = measured(lambda at, k: most_popular(popularity, k, excluded.take(at)), POPULARITY)
+    return RetrievalReport(
+        systems=systems,
+        held_out=found.held_out,
+        slices=slices,
+        source=source.name,
+        quarantined=quarantine.count,
+        seconds=time.perf_counter() - began,
+    )
+
+
+class _Items:
+    """The items to find, with their vectors, in the order they come."""
+
+    def __init__(self, towers: Towers) -> None:
+        self._towers, self.numbering = towers, Numbering()
+        self._vectors = [np.empty((0, towers.dim), np.float32)]
+
+    def take(self, sieve: Sieve, block: Block) -> np.ndarray:
+        """Take in rows of new items; positions of those that could be read."""
+        kept, _, vectors = sieve.read(block, lambda b: self._towers.items(b.data))
+        self._vectors.append(vectors)
+        return kept
+
+    def read(self, items: Any, config: DataConfig, sieve: Sieve, progress: Progress) -> None:
+        """Take in a catalogue; of rows with one id the first counts."""
+        apart = replace(config, format="auto", header=None, names=(), delimiter=None)
+        source = open_source(items, apart, progress)
+        columns = list(dict.fromkeys([self._towers.item_column, *self._towers.item.columns]))
+        check_known(columns, list(source.columns()), source.name)
+        with closing(sieve.blocks(source, columns, "read items", progress)) as stream:
+            for block in stream:
+                names = names_of_items(block.data.column(self._towers.item_column))
+                new = self.numbering.new(names)
+                new = new[names[new] != 0]
+                mask = np.zeros(len(block), bool)
+                mask[new] = True
+                self.numbering.add(names[new][self.take(sieve, block.keep(mask))])
+
+    @property
+    def vectors(self) -> torch.Tensor:
+        """[C, K]"""
+        return torch.from_numpy(np.concatenate(self._vectors))
+
+
+def _held_out(
+    towers: Towers, source: Any, seen: Any, corpus: _Items, config: DataConfig, sieve: Sieve, progress: Progress
+) -> HeldOutRows:
+    log = None if seen is None else open_source(seen, config, progress)
+    group = towers.bundle.schema.group
+    reader = HeldOutReader(
+        towers.bundle.schema,
+        towers.query.columns,
+        corpus.numbering,
+        grouped=group is not None and all(group in s.columns() for s in (source, log) if s is not None),
+        check=towers.query.encode,
+        take=corpus.take,
+    )
+    return reader.read(source, log, sieve, towers.item.columns, progress)
+
+
+def _exact(towers: Towers, found: HeldOutRows, items: torch.Tensor) -> Search:
+    """All items by their dot products with the query."""
+
+    def search(at: np.ndarray, k: int) -> Any:
+        vectors = torch.from_numpy(towers.queries(found.queries.take(pa.array(at))))
+        return best_items(vectors, items, k, found.held_out.excluded.take(at))
+
+    return search
