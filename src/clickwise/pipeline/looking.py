@@ -10,22 +10,41 @@ from typing import Any
 from clickwise.bundle.files import verify
 from clickwise.data.config import DataConfig
 from clickwise.data.open import open_source
-from clickwise.data.simulator import SimulatorConfig, write_simulation
+from clickwise.data.simulator import SimulatorConfig, catalogue_config, write_simulation
 from clickwise.progress import Progress
 from clickwise.progress_bar import default_progress
 from clickwise.summaries import BundleSummary, TrainingSummary
 
 
 def simulate(
-    out: str | Path, *, rows: int = 1_000_000, seed: int = 7, day: int = 0, progress: Progress | None = None
+    out: str | Path,
+    *,
+    rows: int = 1_000_000,
+    seed: int = 7,
+    day: int = 0,
+    ads: int | None = None,
+    catalogue: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write a day of simulated ad traffic to a .parquet, .csv or .csv.gz file; returns its path.
 
+    Args:
+        out: the file.
+        rows: impressions.
+        seed: the world and its randomness.
+        day: of that world: 0 is today, 1 tomorrow.
+        ads: another world: one in which so many ads run at any one time, campaigns and advertisers grow with them, and
+            each ad has a product, a format and a price tier too.
+        catalogue: file for all ads that run on the day, with the ad columns of the log.
+        progress: told of the rows as they are made.
+
     Raises:
-        ConfigError: a size that is not positive, or another suffix.
-        DataError: the file cannot be written.
+        ConfigError: a size that is not positive, another suffix, or the same file twice.
+        DataError: a file cannot be written.
     """
-    write_simulation(SimulatorConfig(rows=rows, seed=seed, start_day=day), Path(out), progress or default_progress())
+    told: dict[str, Any] = {"rows": rows, "seed": seed, "start_day": day}
+    config = SimulatorConfig(**told) if ads is None else catalogue_config(ads, **told)
+    write_simulation(config, Path(out), progress or default_progress(), catalogue_path=catalogue)
     return Path(out)
 
 

@@ -59,14 +59,17 @@ class SimulatorConfig:
 
 
 ADS_A_CAMPAIGN = 50
+FEW_CAMPAIGNS = 200
 
 
 def catalogue_config(num_ads: int, *, rows: int, **others: Any) -> SimulatorConfig:
-    """A world with a catalogue of `num_ads` ads at any one time, fifty a campaign; `others` as in `SimulatorConfig`.
+    """A world with a catalogue: `num_ads` ads run at any one time, `others` is as in `SimulatorConfig`.
+
+    A campaign has `ADS_A_CAMPAIGN` ads on average, or fewer where there would be less than `FEW_CAMPAIGNS` campaigns.
 
     Raises:
         ConfigError: a value out of range.
     """
     require(num_ads >= 1, "num_ads", num_ads, "a whole number of at least 1")
-    campaigns = -(-num_ads // ADS_A_CAMPAIGN)
+    campaigns = max(-(-num_ads // ADS_A_CAMPAIGN), min(num_ads, FEW_CAMPAIGNS))
     return SimulatorConfig(rows=rows, num_ads=num_ads, num_campaigns=campaigns, catalogue=True, **others)

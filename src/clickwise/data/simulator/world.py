@@ -29,7 +29,8 @@ NUM_CREATIVES = len(FORMATS) * len(PRICE_TIERS)
 NUM_SEGMENTS = 30
 NUM_ADVERTISERS = 120
 CAMPAIGNS_AN_ADVERTISER = 10
-"""In a catalogue, where advertisers grow in number with campaigns."""
+FEW_ADVERTISERS = 50
+"""In a catalogue advertisers grow in number with campaigns, from this number on."""
 PRODUCTS_A_VERTICAL = 8
 NUM_POSITIONS = 5
 RANK = 3
@@ -78,7 +79,8 @@ class World:
         self.num_campaigns, self.catalogue = config.num_campaigns, config.catalogue
         self.effects = CATALOGUE_EFFECTS if config.catalogue else EFFECTS
         self.rank = CATALOGUE_RANK if config.catalogue else RANK
-        self.num_advertisers = -(-self.num_campaigns // CAMPAIGNS_AN_ADVERTISER) if self.catalogue else NUM_ADVERTISERS
+        many = max(self.num_campaigns // CAMPAIGNS_AN_ADVERTISER, FEW_ADVERTISERS)
+        self.num_advertisers = many if self.catalogue else NUM_ADVERTISERS
         self._make_sites(np.arange(config.num_sites))
         self._make_campaigns(np.arange(config.num_campaigns))
         self.segment_effect = noise.normal("segment effect", np.arange(NUM_SEGMENTS))

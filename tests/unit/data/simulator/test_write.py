@@ -8,7 +8,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from clickwise.data.simulator import SimulatorConfig, simulate, write_simulation
+from clickwise.data.simulator import SimulatorConfig, catalogue, catalogue_config, simulate, write_simulation
 from clickwise.data.simulator.columns import log_schema
 from clickwise.errors import ConfigError, DataError
 from clickwise.progress import Progress
@@ -65,6 +65,28 @@ def test_nothing_half_written_stays(tmp_path, name):
         write_simulation(CONFIG, tmp_path / name, Stops())
     assert [file.name for file in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "what was there before"
+
+
+@pytest.mark.parametrize("config", [CONFIG, catalogue_config(500, rows=2_000, start_day=3)], ids=["usual", "catalogue"])
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_the_ads_of_the_day_are_a_file_beside_it(tmp_path, config, suffix):
+    log, ads = tmp_path / f"log.{suffix}", tmp_path / f"ads.{suffix}"
+    write_simulation(config, log, catalogue_path=ads)
+    written = pq.read_table(ads) if suffix == "parquet" else pacsv.read_csv(ads)
+    assert written.combine_chunks().equals(pa.Table.from_batches(catalogue(config)).combine_chunks())
+    write_simulation(config, tmp_path / f"alone.{suffix}")
+    assert log.read_bytes() == (tmp_path / f"alone.{suffix}").read_bytes()
+
+
+def test_log_and_ads_appear_together_or_not_at_all(tmp_path):
+    log, ads = tmp_path / "log.parquet", tmp_path / "ads.csv"
+    with pytest.raises(KeyboardInterrupt):
+        write_simulation(CONFIG, log, Stops(), catalogue_path=ads)
+    with pytest.raises(ConfigError, match=r"ads\.json"):
+        write_simulation(CONFIG, log, catalogue_path=tmp_path / "ads.json")
+    with pytest.raises(ConfigError, match=r"^catalogue: got .*, allowed is another file than that of the log"):
+        write_simulation(CONFIG, log, catalogue_path=log)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
