@@ -32,7 +32,7 @@ FLOORS = [  # from the top; rooms on one floor do not import each other
     ["native"],
     ["distinct"],
     ["schema"],
-    ["config", "atomic", "progress_bar", "read_ahead"],
+    ["config", "atomic", "sealed", "progress_bar", "read_ahead"],
     ["progress"],
     ["errors", "_version"],
 ]

@@ -57,7 +57,7 @@ class DataError(ClickwiseError):
 
 
 class BundleError(ClickwiseError):
-    """A saved bundle that is missing, damaged, not a bundle, or written by another format version."""
+    """A saved bundle or index that is missing, damaged, something else, or written by another format version."""
 
 
 class MissingExtraError(ClickwiseError):

@@ -209,9 +209,7 @@ def check_out(folder: str | Path) -> None:
     Raises:
         BundleError: `folder` is a file, or a non-empty folder without a manifest.
     """
-    folder = Path(folder)
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not files.is_bundle(folder)):
-        raise BundleError(f"{folder}: exists and is not a clickwise bundle; choose another --out or remove it")
+    files.BUNDLE.check_out(Path(folder))
 
 
 def batch_logits(model: Ranker, batch: Batch) -> np.ndarray:

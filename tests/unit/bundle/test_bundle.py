@@ -16,7 +16,8 @@ import safetensors
 import safetensors.numpy
 
 import clickwise as cw
-from clickwise.bundle import Bundle, files, load
+from clickwise import sealed
+from clickwise.bundle import Bundle, load
 from clickwise.bundle.files import MANIFEST, seal
 from clickwise.errors import BundleError, DataError
 
@@ -113,8 +114,8 @@ def change_weights(folder: Path, change) -> None:  # type: ignore[no-untyped-def
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs the memory map of the process")
 def test_weights_are_mapped_and_not_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[str] = []
-    real = files.sha256_of
-    monkeypatch.setattr(files, "sha256_of", lambda path: hashed.append(path.name) or real(path))
+    real = sealed.sha256_of
+    monkeypatch.setattr(sealed, "sha256_of", lambda path: hashed.append(path.name) or real(path))
     bundle = load(copy)
     assert "pipeline.json" in hashed
     assert "weights.safetensors" not in hashed
