@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from clickwise.bundle import Bundle, Towers
 from clickwise.data.config import DataConfig
@@ -20,13 +19,15 @@ from clickwise.data.plain import check_known
 from clickwise.data.quarantine import QuarantineFile
 from clickwise.data.sieve import Sieve
 from clickwise.data.source import Block
-from clickwise.errors import ConfigError
+from clickwise.errors import BundleError, ConfigError
 from clickwise.evaluation.retrieval import KS, Measured, RetrievalReport, Search, Slices, measure_search
+from clickwise.models import TwoTower
 from clickwise.pipeline.held_out_rows import HeldOutReader, HeldOutRows, Numbering, names_of_items
 from clickwise.pipeline.scoring import load, reading_config
 from clickwise.progress import Progress
 from clickwise.progress_bar import default_progress
 from clickwise.retrieval.exact_search import best_items, most_popular
+from clickwise.retrieval.found import Found
 
 POPULARITY = "popularity"
 """The baseline that shows everybody the same items, the most popular ones."""
@@ -62,7 +63,11 @@ def evaluate_retrieval(
         DataError: data that is missing or cannot be used; nothing is to be found; too many unreadable rows.
     """
     progress, began = progress or default_progress(), time.perf_counter()
-    towers = Towers(bundle if isinstance(bundle, Bundle) else load(bundle))
+    bundle = bundle if isinstance(bundle, Bundle) else load(bundle)
+    if not isinstance(bundle.model, TwoTower):
+        problem = f"the model is {bundle.model_name}, which gives click probabilities and finds no items"
+        raise BundleError(f"{problem}; evaluate it without --seen and --items")
+    towers = Towers(bundle)
     if seen is None and items is None:
         raise ConfigError("--seen", "is missing: give the training log, whose items are what there is to be found")
     config = reading_config(towers.bundle, settings)
@@ -126,9 +131,9 @@ class _Items:
                 self.numbering.add(names[new][self.take(sieve, block.keep(mask))])
 
     @property
-    def vectors(self) -> torch.Tensor:
-        """[C, K]"""
-        return torch.from_numpy(np.concatenate(self._vectors))
+    def vectors(self) -> np.ndarray:
+        """[C, K] float32"""
+        return np.concatenate(self._vectors)
 
 
 def _held_out(
@@ -147,11 +152,10 @@ def _held_out(
     return reader.read(source, log, sieve, towers.item.columns, progress)
 
 
-def _exact(towers: Towers, found: HeldOutRows, items: torch.Tensor) -> Search:
+def _exact(towers: Towers, found: HeldOutRows, items: np.ndarray) -> Search:
     """All items by their dot products with the query."""
 
-    def search(at: np.ndarray, k: int) -> Any:
-        vectors = torch.from_numpy(towers.queries(found.queries.take(pa.array(at))))
-        return best_items(vectors, items, k, found.held_out.excluded.take(at))
+    def search(at: np.ndarray, k: int) -> Found:
+        return best_items(towers.queries(found.queries.take(pa.array(at))), items, k, found.held_out.excluded.take(at))
 
     return search

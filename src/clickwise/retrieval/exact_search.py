@@ -6,34 +6,32 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from clickwise.retrieval.found import Found
 from clickwise.retrieval.held_out import RowLists
 
-_SCORES_AT_ONCE = 1 << 24
-_MOST_QUERIES = 512
+_SCORES_AT_ONCE = 1 << 22
+_FEWEST, _MOST = 8, 256
 
 
 def query_blocks(num_queries: int, num_items: int) -> Iterator[np.ndarray]:
-    """Numbers of the queries, a block at a time, few enough for the scores of all items to take 64 MB."""
-    size = max(1, min(_MOST_QUERIES, _SCORES_AT_ONCE // max(1, num_items)))
+    """Numbers of the queries, a block at a time: as many as have 16 MB of scores, at least 8."""
+    size = max(_FEWEST, min(_MOST, _SCORES_AT_ONCE // max(1, num_items)))
     for start in range(0, num_queries, size):
         yield np.arange(start, min(start + size, num_queries))
 
 
-def best_items(queries: Tensor, items: Tensor, k: int, excluded: RowLists) -> Found:
+def best_items(queries: np.ndarray, items: np.ndarray, k: int, excluded: RowLists) -> Found:
     """The k items of the highest dot products for each query.
 
     Args:
-        queries: [Q, K].
-        items: [C, K].
+        queries: [Q, K] float32.
+        items: [C, K] float32.
         excluded: what is left out, for each of these queries.
     """
-    with torch.inference_mode():
-        score = queries @ items.t()
-        score[torch.from_numpy(excluded.query), torch.from_numpy(excluded.rows)] = -torch.inf
-        best = score.topk(min(k, len(items)), 1)
+    score = queries @ items.T
+    score[excluded.query, excluded.rows] = -np.inf
+    best = torch.from_numpy(score).topk(min(k, len(items)), 1)
     return padded(best.indices.numpy(), best.values.numpy(), k)
 
 

@@ -42,7 +42,7 @@ class RowLists:
 
     def take(self, queries: np.ndarray) -> RowLists:
         """The lists of `queries` [m], in that order."""
-        counts = self.counts[queries]
+        counts = self.start[queries + 1] - self.start[queries]
         start = np.concatenate([[0], np.cumsum(counts)])
         at = np.arange(start[-1]) + np.repeat(self.start[queries] - start[:-1], counts)
         return RowLists(start, self.rows[at])

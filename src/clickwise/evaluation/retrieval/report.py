@@ -111,29 +111,31 @@ class RetrievalReport:
         return table(header, [[name, *_cells(found[name] for found in figures.values())] for name in names])
 
     def _item_table(self) -> list[str]:
-        """Recall by how often an item was seen in training, and what share of the places such items are given."""
+        """Recall by how often an item was chosen in training, and the share of places that such items are given."""
         at, k = self._shown
-        header = ["items by training interactions", "items", "relevant"]
+        header = ["chosen in training", "items", "relevant"]
         rows = [[s["interactions"], f"{s['items']:,}", f"{s['relevant']:,}"] for s in self._item_slices()]
         for name, measured in self.systems.items():
-            header += [f"{name} recall_at_{k}", "95 %", "of places"]
+            header += [name, "95 %", "of places"]
             assert measured.slice_recall is not None and measured.slice_share is not None
             for part, row in enumerate(rows):
                 row += _cells([Figure.mean(measured.slice_recall[:, part, at])])
                 row.append(f"{measured.slice_share[part, at]:.1%}")
-        return table(header, rows)
+        shown = [row for row in rows if row[1:3] != ["0", "0"]]
+        return [f"recall_at_{k} of relevant items by how often they were chosen in training", *table(header, shown)]
 
     def _query_table(self) -> list[str]:
+        """Recall by how many items a query has in the training log."""
         at, k = self._shown
         assert self.slices is not None
-        header = ["queries by training items", "queries"]
+        header = ["items in training", "queries"]
         rows = [[s["interactions"], f"{s['queries']:,}"] for s in self._query_slices()]
         for name, measured in self.systems.items():
-            for metric in ("recall", "ndcg"):
-                header += [f"{name} {metric}_at_{k}", "95 %"]
-                for part, row in enumerate(rows):
-                    row += _cells([Figure.mean(measured.values[metric][self.slices.query == part, at])])
-        return table(header, rows)
+            header += [name, "95 %"]
+            for part, row in enumerate(rows):
+                row += _cells([Figure.mean(measured.values["recall"][self.slices.query == part, at])])
+        shown = [row for row in rows if row[1] != "0"]
+        return [f"recall_at_{k} of queries by how many items they have in training", *table(header, shown)]
 
     @property
     def _shown(self) -> tuple[int, int]:

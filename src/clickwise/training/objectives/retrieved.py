@@ -57,11 +57,11 @@ class Validation:
         recall = ndcg = 0.0
         try:
             with torch.inference_mode():
-                items = torch.cat([self._model.item(part) for part in _parts(self._corpus.items)])
+                items = torch.cat([self._model.item(part) for part in _parts(self._corpus.items)]).numpy()
                 for at in query_blocks(len(held_out), len(items)):
                     interrupt.check()
                     vectors = self._model.query(self._queries.items.take(torch.from_numpy(at)))
-                    found = best_items(vectors, items, K, held_out.excluded.take(at))
+                    found = best_items(vectors.numpy(), items, K, held_out.excluded.take(at))
                     answers = held_out.hits(at, found.rows), held_out.num_relevant[at]
                     recall += float(recall_at_k(*answers).sum())
                     ndcg += float(ndcg_at_k(*answers).sum())
