@@ -13,7 +13,6 @@ from clickwise.data.labels import read_group
 from clickwise.data.plain import check_known
 from clickwise.data.sieve import Sieve
 from clickwise.data.source import Block, Source
-from clickwise.errors import DataError
 from clickwise.features.arrays import is_list
 from clickwise.features.label import read_label
 from clickwise.features.sampling import mix64
@@ -98,49 +97,60 @@ class HeldOutReader:
         self._columns = tuple(columns)
         self._group = schema.group if grouped else None
         self._queries, self._rows = Numbering(), list[pa.RecordBatch]()
+        self._wanted, self._known = list[tuple[np.ndarray, np.ndarray]](), list[tuple[np.ndarray, np.ndarray]]()
+        self._popularity = np.zeros(0, np.int64)
         self._unnamed = 0
 
-    def read(
-        self,
-        source: Source,
-        seen: Source | None,
-        sieve: Sieve,
-        item_columns: Sequence[str],
-        progress: Progress,
-    ) -> HeldOutRows:
-        """The held-out log, then the training log.
+    @property
+    def num_queries(self) -> int:
+        """Q, so far."""
+        return len(self._queries)
 
-        Args:
-            item_columns: what `take` reads of the training log.
+    def find(self, source: Source, sieve: Sieve, progress: Progress) -> None:
+        """Take in the held-out log.
 
         Raises:
-            DataError: a column is missing; no held-out row has label 1 and names an item.
+            DataError: a column is missing.
         """
-        wanted = [
-            (self._number(block, queries, sieve), items)
-            for block, queries, items in self._choices(source, self._columns, sieve, "read what to find", progress)
-        ]
-        if not len(self._queries):
-            label = " has label 1 and" if self._schema.label else ""
-            raise DataError(
-                f"no row{label} names an item to find", file=source.name, fix="check the file and its label"
-            )
-        known, counts = [(np.empty(0, np.int64), np.empty(0, np.int64))], np.zeros(len(self._items), np.int64)
-        if seen is not None:
-            for block, queries, names in self._choices(seen, item_columns, sieve, "read what was seen", progress):
-                if self._take is not None and len(new := self._items.new(names)):
-                    self._items.add(names[new][self._take(sieve, _part(block, new))])
-                items = self._items.find(names)
-                counts = np.concatenate([counts, np.zeros(len(self._items) - len(counts), np.int64)])
-                counts += np.bincount(items[items >= 0], minlength=len(counts))
-                at = self._queries.find(queries)
-                known.append((at[at >= 0], items[at >= 0]))
-        query, names = joined(wanted)
-        query, names = query[query >= 0], names[query >= 0]
-        found = (query, names, self._items.find(names))
-        held_out = HeldOut.of(len(self._queries), len(self._items), found, joined(known))  # type: ignore[arg-type]
+        for block, queries, names in self._choices(source, self._columns, sieve, "read what to find", progress):
+            new = self._queries.new(queries)
+            if len(new):
+                kept, first, _ = sieve.read(_part(block, new), lambda b: self._check(b.data))
+                self._queries.add(queries[new][kept])
+                self._rows.append(first.data.select(list(self._columns)))
+            at = self._queries.find(queries)  # -1 where the first row of a query cannot be read
+            self._wanted.append((at[at >= 0], names[at >= 0]))
+
+    def leave_out(self, source: Source, item_columns: Sequence[str], sieve: Sieve, progress: Progress) -> None:
+        """Then take in the training log.
+
+        Args:
+            item_columns: what `take` reads of it.
+
+        Raises:
+            DataError: a column is missing.
+        """
+        for block, queries, names in self._choices(source, item_columns, sieve, "read what was seen", progress):
+            if self._take is not None and len(new := self._items.new(names)):
+                self._items.add(names[new][self._take(sieve, _part(block, new))])
+            items, at = self._items.find(names), self._queries.find(queries)
+            self._popularity = self._of_all_items(self._popularity)
+            self._popularity += np.bincount(items[items >= 0], minlength=len(self._items))
+            self._known.append((at[at >= 0], items[at >= 0]))
+
+    def finish(self) -> HeldOutRows:
+        """What was read, of at least one query."""
+        query, names = joined(self._wanted)
+        none = (np.empty(0, np.int64), np.empty(0, np.int64))
+        known, items = joined([none, *self._known])
+        wanted = (query, names, self._items.find(names))
+        held_out = HeldOut.of(len(self._queries), len(self._items), wanted, (known, items))
         rows = pa.Table.from_batches(self._rows).combine_chunks().to_batches()[0]
-        return HeldOutRows(rows, held_out, counts, self._unnamed)
+        return HeldOutRows(rows, held_out, self._of_all_items(self._popularity), self._unnamed)
+
+    def _of_all_items(self, counts: np.ndarray) -> np.ndarray:
+        """Counts of items by number, 0 for those that came since."""
+        return np.concatenate([counts, np.zeros(len(self._items) - len(counts), np.int64)])
 
     def _choices(
         self, source: Source, more: Sequence[str], sieve: Sieve, stage: str, progress: Progress
@@ -160,15 +170,6 @@ class HeldOutReader:
             named = (items != 0) & (queries != 0)
             self._unnamed += len(block) - int(named.sum())
             yield block.keep(named), queries[named], items[named]
-
-    def _number(self, block: Block, names: np.ndarray, sieve: Sieve) -> np.ndarray:
-        """Numbers of the queries of a block [n]; -1 where the first row of one cannot be read."""
-        new = self._queries.new(names)
-        if len(new):
-            kept, first, _ = sieve.read(_part(block, new), lambda b: self._check(b.data))
-            self._queries.add(names[new][kept])
-            self._rows.append(first.data.select(list(self._columns)))
-        return self._queries.find(names)
 
     def _names_of_queries(self, data: pa.RecordBatch, identity: Sequence[str]) -> np.ndarray:
         """[n] uint64; 0 where the group is missing."""

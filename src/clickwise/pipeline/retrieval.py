@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from clickwise.data.open import open_source
 from clickwise.data.plain import check_known
 from clickwise.data.quarantine import QuarantineFile
 from clickwise.data.sieve import Sieve
-from clickwise.data.source import Block
-from clickwise.errors import BundleError, ConfigError
+from clickwise.data.source import Block, Source
+from clickwise.errors import BundleError, ConfigError, DataError
 from clickwise.evaluation.retrieval import KS, Measured, RetrievalReport, Search, Slices, measure_search
 from clickwise.models import TwoTower
 from clickwise.pipeline.held_out_rows import HeldOutReader, HeldOutRows, Numbering, names_of_items
@@ -72,12 +72,10 @@ def evaluate_retrieval(
         raise ConfigError("--seen", "is missing: give the training log, whose items are what there is to be found")
     config = reading_config(towers.bundle, settings)
     source = open_source(data, config, progress)
-    with QuarantineFile(config.quarantine) as quarantine:
-        corpus, sieve = _Items(towers), Sieve(quarantine)
-        if items is not None:
-            corpus.read(items, config, sieve, progress)
-        found = _held_out(towers, source, seen, corpus, config, sieve, progress)
-        sieve.check(config.max_bad_fraction)
+    corpus = _Items(towers)
+    if items is not None:
+        corpus.read(items, config, progress)
+    found, quarantined = _held_out(source, seen, corpus, config, progress)
     if found.unnamed:
         progress.warn(f"{found.unnamed:,} rows name no item, or no query, and were left out")
     popularity = None if seen is None else found.popularity
@@ -97,7 +95,7 @@ def evaluate_retrieval(
         held_out=found.held_out,
         slices=slices,
         source=source.name,
-        quarantined=quarantine.count,
+        quarantined=quarantined,
         seconds=time.perf_counter() - began,
     )
 
@@ -106,24 +104,26 @@ class _Items:
     """The items to find, with their vectors, in the order they come."""
 
     def __init__(self, towers: Towers) -> None:
-        self._towers, self.numbering = towers, Numbering()
+        self.towers, self.numbering = towers, Numbering()
         self._vectors = [np.empty((0, towers.dim), np.float32)]
 
     def take(self, sieve: Sieve, block: Block) -> np.ndarray:
         """Take in rows of new items; positions of those that could be read."""
-        kept, _, vectors = sieve.read(block, lambda b: self._towers.items(b.data))
+        kept, _, vectors = sieve.read(block, lambda b: self.towers.items(b.data))
         self._vectors.append(vectors)
         return kept
 
-    def read(self, items: Any, config: DataConfig, sieve: Sieve, progress: Progress) -> None:
+    def read(self, items: Any, config: DataConfig, progress: Progress) -> None:
         """Take in a catalogue; of rows with one id the first counts."""
         apart = replace(config, format="auto", header=None, names=(), delimiter=None)
-        source = open_source(items, apart, progress)
-        columns = list(dict.fromkeys([self._towers.item_column, *self._towers.item.columns]))
+        source = open_source(items, replace(apart, tables=()), progress)
+        columns = list(dict.fromkeys([self.towers.item_column, *self.towers.item.columns]))
+        if not source.columns().keys() >= set(columns):
+            source = open_source(items, apart, progress)  # what it lacks may be in side tables
         check_known(columns, list(source.columns()), source.name)
-        with closing(sieve.blocks(source, columns, "read items", progress)) as stream:
+        with _sieve(config, None) as sieve, closing(sieve.blocks(source, columns, "read items", progress)) as stream:
             for block in stream:
-                names = names_of_items(block.data.column(self._towers.item_column))
+                names = names_of_items(block.data.column(self.towers.item_column))
                 new = self.numbering.new(names)
                 new = new[names[new] != 0]
                 mask = np.zeros(len(block), bool)
@@ -136,20 +136,38 @@ class _Items:
         return np.concatenate(self._vectors)
 
 
+@contextmanager
+def _sieve(config: DataConfig, quarantine: str | None) -> Iterator[Sieve]:
+    """For the rows of one log: too many that cannot be read are an error at its end."""
+    with QuarantineFile(quarantine) as file:
+        sieve = Sieve(file)
+        yield sieve
+        sieve.check(config.max_bad_fraction)
+
+
 def _held_out(
-    towers: Towers, source: Any, seen: Any, corpus: _Items, config: DataConfig, sieve: Sieve, progress: Progress
-) -> HeldOutRows:
+    source: Source, seen: Any, corpus: _Items, config: DataConfig, progress: Progress
+) -> tuple[HeldOutRows, int]:
+    """What is to be found, and how many rows of `source` could not be read."""
     log = None if seen is None else open_source(seen, config, progress)
-    group = towers.bundle.schema.group
+    towers, schema = corpus.towers, corpus.towers.bundle.schema
     reader = HeldOutReader(
-        towers.bundle.schema,
+        schema,
         towers.query.columns,
         corpus.numbering,
-        grouped=group is not None and all(group in s.columns() for s in (source, log) if s is not None),
+        grouped=schema.group is not None and all(schema.group in s.columns() for s in (source, log) if s is not None),
         check=towers.query.encode,
         take=corpus.take,
     )
-    return reader.read(source, log, sieve, towers.item.columns, progress)
+    with _sieve(config, config.quarantine) as sieve:
+        reader.find(source, sieve, progress)
+    if not reader.num_queries:
+        problem = f"no row{' has label 1 and' if schema.label else ''} names an item to find"
+        raise DataError(problem, file=source.name, fix="check the file and its label")
+    if log is not None:
+        with _sieve(config, None) as seen_sieve:
+            reader.leave_out(log, towers.item.columns, seen_sieve, progress)
+    return reader.finish(), sieve.quarantine.count
 
 
 def _exact(towers: Towers, found: HeldOutRows, items: np.ndarray) -> Search:

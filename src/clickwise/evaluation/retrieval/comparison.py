@@ -37,12 +37,12 @@ class Comparison:
         }
 
     def slice_differences(self) -> dict[str, Figure]:
-        """The same of recall by slice of items, such as `recall_at_20 of items with 1 to 5`."""
+        """The same of recall by slice of items, such as `recall_at_20, items chosen 1 to 5 times`."""
         before, after = self.before.slice_recall, self.after.slice_recall
         if before is None or after is None:
             return {}
         return {
-            f"recall_at_{k} of items with {label}": Figure.mean(after[:, part, at] - before[:, part, at])
+            f"recall_at_{k}, items chosen {label} times": Figure.mean(after[:, part, at] - before[:, part, at])
             for part, label in enumerate(self.slices)
             for at, k in enumerate(self.before.ks)
         }

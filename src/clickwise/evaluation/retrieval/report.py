@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,10 +96,9 @@ class RetrievalReport:
         counts = f"{len(held_out):,} queries, {held_out.num_relevant.sum():,} relevant items"
         lines = [f"{name}{counts}, {held_out.num_items:,} items to find them among, {self.seconds:.1f} s"]
         if self._absent:
-            lines.append(f"{self._absent:,} relevant items are not among those and count as missed")
+            lines.append(f"relevant items that are not among those, and count as missed: {self._absent:,}")
         if self._left_out:
-            problem = f"{self._left_out:,} relevant items are in the log of what was seen, so are left out"
-            lines.append(f"{problem} and count as missed")
+            lines.append(f"relevant items that the query has in training, so left out and missed: {self._left_out:,}")
         if self.quarantined:
             lines.append(f"{self.quarantined:,} rows could not be read and are not counted")
         return lines
@@ -108,7 +107,7 @@ class RetrievalReport:
         figures = {name: measured.figures() for name, measured in self.systems.items()}
         header = ["metric", *(cell for name in figures for cell in (name, "95 %"))]
         names = next(iter(figures.values()))
-        return table(header, [[name, *_cells(found[name] for found in figures.values())] for name in names])
+        return table(header, [[name, *_cells(found.get(name) for found in figures.values())] for name in names])
 
     def _item_table(self) -> list[str]:
         """Recall by how often an item was chosen in training, and the share of places that such items are given."""
@@ -183,5 +182,6 @@ def _inside(measured: Measured, inside: np.ndarray) -> Measured:
     return Measured(ks=measured.ks, values={name: values[inside] for name, values in measured.values.items()})
 
 
-def _cells(figures: Any) -> list[str]:
-    return [cell for figure in figures for cell in (number(figure.value), interval(figure))]
+def _cells(figures: Iterable[Figure | None]) -> list[str]:
+    cells = (("", "") if figure is None else (number(figure.value), interval(figure)) for figure in figures)
+    return [cell for pair in cells for cell in pair]
