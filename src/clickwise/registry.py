@@ -1,4 +1,4 @@
-"""Names for the things a user can choose: models, feature transforms, update rules, metrics.
+"""Names for the things a user can choose: models, feature transforms, update rules, metrics, indexes.
 
 A class is registered once, in the file that defines it. A registered class carries a nested frozen `Config`.
 """
@@ -82,12 +82,14 @@ models: Registry[Any] = Registry("model")
 transforms: Registry[Any] = Registry("transform")
 update_rules: Registry[Any] = Registry("optimizer")
 metrics: Registry[Any] = Registry("metric")
+indexes: Registry[Any] = Registry("index")
 retrieval_metrics: Registry[Any] = Registry("retrieval metric")
 
 register_model = models.register
 register_transform = transforms.register
 register_update_rule = update_rules.register
 register_metric = metrics.register
+register_index = indexes.register
 register_retrieval_metric = retrieval_metrics.register
 
 
