@@ -20,6 +20,7 @@ FLOORS = [  # from the top; rooms on one floor do not import each other
     ["cli"],
     ["estimator", "tuning"],  # they compose what `pipeline` has, as the command line does
     ["pipeline"],
+    ["retrieval_summaries"],
     ["summaries", "run_config"],
     ["training", "evaluation", "serving"],
     ["retrieval"],
@@ -64,15 +65,19 @@ PUBLIC = [
 FLAGS = {
     "demo": {"--rows", "--out"},
     "evaluate": {"--seen", "--items", "--model", "--format", "--set", "--json"},
+    "index": {"--out", "--ranker", "--queries", "--format", "--set", "--json"},
     "inspect": {"--json"},
     "predict": {"--out", "--model", "--format", "--set", "--json"},
+    "recommend": {"--out", "--top", "--seen", "--where", "--explain", "--format", "--set", "--json"},
     "simulate": {"--rows", "--seed", "--day", "--ads", "--catalogue"},
     "suggest-crosses": {"--label", "--top", "--config", "--format", "--set", "--json"},
     "tune": {"--label", "--model", "--trials", "--out", "--valid", "--seed", "--format", "--set", "--json"},
+    "update-items": {"--remove", "--format", "--set", "--json"},
     "train": {"--label", "--model", "--out", "--valid", "--config", "--format", "--set", "--json"},
 }
 
 NO_TORCH = ["errors", "config", "schema", "registry", "progress", "atomic", "features", "metrics", "data.open", "cli"]
+NO_TORCH += ["sealed", "retrieval.item_index", "retrieval.live"]
 
 
 def module_name(path: Path) -> str:

@@ -83,10 +83,20 @@ class Seal:
         """Refuse to write over something that is no such folder.
 
         Raises:
-            BundleError: `folder` is a file, or a non-empty folder without a manifest.
+            BundleError: `folder` is a file, or a non-empty folder that has no manifest or is something else.
         """
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not is_sealed(folder)):
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not self._may_replace(folder)):
             raise BundleError(f"{folder}: exists and is not a {self.format}; choose another --out or remove it")
+
+    def _may_replace(self, folder: Path) -> bool:
+        """Whether a folder is of this kind, as far as its manifest, which may be damaged, still says."""
+        try:
+            manifest = json.loads((folder / MANIFEST).read_bytes())
+        except OSError:
+            return False
+        except (ValueError, RecursionError):
+            return True
+        return not isinstance(manifest, dict) or manifest.get("format", self.format) == self.format
 
     def _is_mapped(self, name: str) -> bool:
         return any(name == known or (known.endswith("/") and name.startswith(known)) for known in self.mapped)

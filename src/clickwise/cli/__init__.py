@@ -9,12 +9,15 @@ import typer
 from clickwise._version import __version__
 from clickwise.cli.demo import demo
 from clickwise.cli.evaluate import evaluate
+from clickwise.cli.index import index
 from clickwise.cli.inspect import inspect
 from clickwise.cli.predict import predict
+from clickwise.cli.recommend import recommend
 from clickwise.cli.simulate import simulate
 from clickwise.cli.suggest_crosses import suggest_crosses
 from clickwise.cli.train import train
 from clickwise.cli.tune import tune
+from clickwise.cli.update_items import update_items
 from clickwise.errors import ClickwiseError
 
 app = typer.Typer(
@@ -25,7 +28,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _verb in (demo, simulate, train, tune, evaluate, predict, inspect, suggest_crosses):
+_VERBS = (demo, simulate, train, tune, evaluate, predict, inspect, suggest_crosses, index, update_items, recommend)
+for _verb in _VERBS:
     app.command()(_verb)
 
 

@@ -2,21 +2,29 @@
 
 from clickwise.pipeline.crosses import suggest_crosses
 from clickwise.pipeline.looking import first_rows, inspect, simulate, training_summary
+from clickwise.pipeline.recommending import build_recommender, index_summary, recommend, show_first, update_items
 from clickwise.pipeline.retrieval import evaluate_retrieval
 from clickwise.pipeline.scoring import PROBABILITY, evaluate, load, predict
 from clickwise.pipeline.training import resolve_schema, train
+from clickwise.retrieval.stored import load_recommender
 
 __all__ = [
     "PROBABILITY",
+    "build_recommender",
     "evaluate",
     "evaluate_retrieval",
     "first_rows",
+    "index_summary",
     "inspect",
     "load",
+    "load_recommender",
     "predict",
+    "recommend",
     "resolve_schema",
+    "show_first",
     "simulate",
     "suggest_crosses",
     "train",
     "training_summary",
+    "update_items",
 ]
