@@ -71,7 +71,8 @@ class ExactIndex(VectorIndex):
         size = min(most, max(1024, 2 * k))
         while start < len(self):
             block = self._vectors[start : start + size]
-            scores = queries @ block.T  # [Q, size]
+            with np.errstate(over="ignore", invalid="ignore"):
+                scores = queries @ block.T  # [Q, size]
             if allowed is not None:
                 scores[:, ~allowed[start : start + size]] = -np.inf
             best = _with_better(best, scores, start)

@@ -29,8 +29,9 @@ class Measured:
         recall: mean share of the k best items that a search finds.
         k: how many those are.
         num_queries: how many the recall is a mean over.
-        queries: what they are. "held out": they were given, and the effort was tuned on others; "given": on the same, being few;
-            "items": vectors of items, for want of queries. Each finds itself, so that the recall of queries is lower.
+        queries: what they are. "held out": they were given, and the effort was tuned on others; "given": on the same
+            ones, being few; "items": vectors of items, for want of queries. Such find themselves; the recall of real
+            queries is another.
         effort: how much a search looks at; 0: everything.
         median_ms: of a search for one query, on one thread.
         p99_ms: the same.
