@@ -20,6 +20,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._things: dict[str, T] = {}
+        self._names: dict[Any, str] = {}  # of things and of their nested Config
 
     def register(self, name: str) -> Callable[[T], T]:
         """A decorator that registers a class or function under `name`. A name can be taken once."""
@@ -27,14 +28,14 @@ class Registry(Generic[T]):
         def add(thing: T) -> T:
             if name in self._things:
                 raise ConfigError("", f"{self.kind} {name!r} is registered twice")
-            self._things[name] = thing
+            self.replace(name, thing)
             return thing
 
         return add
 
     def replace(self, name: str, thing: T) -> None:
         """Register `thing` as `name`, whatever had that name before."""
-        self._things[name] = thing
+        self._take(self._things | {name: thing})
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
@@ -43,7 +44,7 @@ class Registry(Generic[T]):
         try:
             yield
         finally:
-            self._things = before
+            self._take(before)
 
     def get(self, name: str, path: str = "") -> T:
         """The thing registered as `name`.
@@ -63,10 +64,13 @@ class Registry(Generic[T]):
             ConfigError: it is not registered here.
         """
         kind = thing if isinstance(thing, type) else type(thing)
-        for name, known in self._things.items():
-            if kind is known or kind is getattr(known, "Config", None):
-                return name
-        raise ConfigError("", f"{kind.__qualname__} is not a registered {self.kind}")
+        if kind not in self._names:
+            raise ConfigError("", f"{kind.__qualname__} is not a registered {self.kind}")
+        return self._names[kind]
+
+    def _take(self, things: dict[str, T]) -> None:
+        pairs = [(known, name) for name, thing in things.items() for known in (thing, getattr(thing, "Config", None))]
+        self._things, self._names = things, {known: name for known, name in reversed(pairs) if known is not None}
 
     def __contains__(self, name: object) -> bool:
         return name in self._things
