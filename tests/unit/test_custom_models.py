@@ -16,7 +16,7 @@ from clickwise.cli import main
 from clickwise.data.open import open_source
 from clickwise.errors import BundleError, ConfigError
 from clickwise.models import LR, model_from_file
-from clickwise.pipeline import _checkpoint_folder
+from clickwise.pipeline.training import _checkpoint_folder
 from clickwise.registry import models
 from clickwise.run_config import run_config
 from clickwise.schema import Schema
