@@ -88,8 +88,7 @@ def evaluate_retrieval(
     name = towers.bundle.model_name
     systems = {name: measured(_exact(towers, found, corpus.vectors), name)}
     if popularity is not None:
-        excluded = found.held_out.excluded
-        systems[POPULARITY] = measured(lambda at, k: most_popular(popularity, k, excluded.take(at)), POPULARITY)
+        systems[POPULARITY] = measured(most_popular(popularity, found.held_out.excluded), POPULARITY)
     return RetrievalReport(
         systems=systems,
         held_out=found.held_out,

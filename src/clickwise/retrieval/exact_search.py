@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -35,12 +35,21 @@ def best_items(queries: np.ndarray, items: np.ndarray, k: int, excluded: RowList
     return padded(best.indices.numpy(), best.values.numpy(), k)
 
 
-def most_popular(popularity: np.ndarray, k: int, excluded: RowLists) -> Found:
-    """The k items of the highest popularity [C] for each query, among equals those of the lowest rows."""
-    longest = int(excluded.counts.max(initial=0))
-    order = np.argsort(-popularity, kind="stable")[: k + longest]
-    rows = np.tile(order, (len(excluded), 1))
-    return without(Found(rows, popularity[rows].astype(np.float32)), excluded, k, len(popularity))
+def most_popular(popularity: np.ndarray, excluded: RowLists) -> Callable[[np.ndarray, int], Found]:
+    """A search of no model: for the queries [n] by number, their k items of the highest popularity.
+
+    Args:
+        popularity: [C]; among equals the lowest row comes first.
+        excluded: what is left out, for each of all queries.
+    """
+    order = np.argsort(-popularity, kind="stable")
+
+    def search(queries: np.ndarray, k: int) -> Found:
+        here = excluded.take(queries)
+        rows = np.tile(order[: k + int(here.counts.max(initial=0))], (len(queries), 1))
+        return without(Found(rows, popularity[rows].astype(np.float32)), here, k, len(popularity))
+
+    return search
 
 
 def without(found: Found, excluded: RowLists, k: int, num_items: int) -> Found:
@@ -50,7 +59,7 @@ def without(found: Found, excluded: RowLists, k: int, num_items: int) -> Found:
     """
     gone = np.zeros((len(excluded), num_items), bool)
     gone[excluded.query, excluded.rows] = True
-    dropped = np.take_along_axis(gone, np.maximum(found.rows, 0), 1) | (found.rows < 0)
+    dropped = np.take_along_axis(gone, np.maximum(found.rows, 0), 1)
     first = np.argsort(dropped, 1, kind="stable")[:, :k]
     dropped, rows, scores = (np.take_along_axis(part, first, 1) for part in (dropped, found.rows, found.scores))
     return padded(rows, np.where(dropped, -np.inf, scores).astype(np.float32), k)

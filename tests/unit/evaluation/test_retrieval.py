@@ -41,8 +41,7 @@ def exact(at: np.ndarray, k: int):
     return best_items(VECTORS[0][at], VECTORS[1], k, HELD_OUT.excluded.take(at))
 
 
-def popular(at: np.ndarray, k: int):
-    return most_popular(POPULARITY, k, HELD_OUT.excluded.take(at))
+popular = most_popular(POPULARITY, HELD_OUT.excluded)
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +167,7 @@ def tiny() -> RetrievalReport:
 
     systems = {
         "model": measure_search(search, small, ks=(2,), popularity=popularity, slices=slices),
-        "popularity": measure_search(
-            lambda at, k: most_popular(popularity, k, small.excluded.take(at)), small, ks=(2,), slices=slices
-        ),
+        "popularity": measure_search(most_popular(popularity, small.excluded), small, ks=(2,), slices=slices),
     }
     return RetrievalReport(
         systems=systems, held_out=small, slices=slices, source="test.txt", quarantined=2, seconds=1.5

@@ -110,7 +110,8 @@ def test_popularity_shows_what_was_liked_most(bundle: Bundle) -> None:
 
 
 def test_a_catalogue_adds_items_that_nobody_chose(bundle: Bundle) -> None:
-    catalogue = pa.Table.from_pylist([film(number) for number in (*range(20, 53), 20)])
+    nameless = {**film(1), "film": None}
+    catalogue = pa.Table.from_pylist([*(film(number) for number in (*range(20, 53), 20)), nameless])
     report = evaluate_retrieval(bundle, TEST, seen=TRAIN, items=catalogue)
     expected = measured_by_loops(bundle, TEST, TRAIN, known_films([film(n) for n in range(20, 53)], TRAIN))
     assert {name: report.metrics[name] for name in expected} == pytest.approx(expected)

@@ -46,9 +46,10 @@ def test_best_items(k: int, excluded: RowLists) -> None:
 def test_most_popular(k: int, excluded: RowLists) -> None:
     popularity = np.random.default_rng(2).integers(0, 9, ITEMS)  # many are alike
     expected = by_loops(np.tile(popularity, (QUERIES, 1)), excluded, k)
-    same(most_popular(popularity, k, excluded), expected)
+    search = most_popular(popularity, excluded)
+    same(search(np.arange(QUERIES), k), expected)
     some = np.array([4, 4, 29])
-    same(most_popular(popularity, k, excluded.take(some)), Found(*(part[some] for part in expected)))
+    same(search(some, k), Found(*(part[some] for part in expected)))
 
 
 def test_without_leaves_out_of_what_any_search_found(excluded: RowLists) -> None:
