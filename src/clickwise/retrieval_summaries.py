@@ -49,9 +49,8 @@ class IndexSummary:
 
     def __str__(self) -> str:
         data, measured = self.to_data(), self.recommender.items.measured
-        recall = (
-            f"recall of the best {measured.k}: {measured.recall:.3f} on {measured.num_queries:,} {measured.queries}"
-        )
+        queries = f"{measured.num_queries:,} {_QUERIES[measured.queries]}"
+        recall = f"{measured.recall:.1%} of the best {measured.k} items, mean over {queries}"
         since = f", {data['since_build']:,} rows added or changed since" if data["since_build"] else ""
         facts = [
             ("items", f"{data['items']:,} of dimension {data['dimension']}{since}"),
