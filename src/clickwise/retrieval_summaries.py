@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from clickwise.evaluation.retrieval import Comparison, RetrievalReport
 from clickwise.evaluation.table import number, table
 from clickwise.retrieval.recommender import Recommendation, Recommender
 from clickwise.summaries import aligned
@@ -132,6 +133,28 @@ class RecommendationSummary:
         if self.quarantined:
             text += f"\n{self.quarantined:,} requests could not be read; they are in {self.quarantine}"
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeReport:
+    """How well each stage of a cascade finds what queries should find.
+
+    Args:
+        report: all stages beside each other, the last first.
+        comparisons: of each stage with the one before.
+    """
+
+    report: RetrievalReport
+    comparisons: tuple[Comparison, ...]
+
+    def to_data(self) -> dict[str, Any]:
+        found = {f"{after} less {before}": c.to_data() for c in self.comparisons for before, after in [c.names]}
+        return {**self.report.to_data(), "comparisons": found}
+
+    def __str__(self) -> str:
+        titles = {"index": "what the index loses", "cascade": "what ranking adds"}
+        parts = [f"{titles[c.names[1]]}, query by query\n{c}" for c in self.comparisons]
+        return "\n\n".join([str(self.report), *parts])
 
 
 def _short(value: Any) -> str:

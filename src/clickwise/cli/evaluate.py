@@ -34,10 +34,13 @@ def evaluate(
     set: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure a saved model on labelled data: AUC, log loss, calibration; or recall, NDCG, ... of one for retrieval."""
+    """Measure a saved model on labelled data: AUC, log loss, ...; or recall, NDCG, ... of towers or a recommender."""
     from clickwise import pipeline
 
     told, progress = settings(format, set), ProgressBar()
+    if pipeline.is_recommender(bundle):
+        show(pipeline.evaluate_recommender(bundle, data, seen=seen, settings=told, progress=progress), json)
+        return
     loaded = pipeline.load(bundle, model=model)
     if loaded.for_retrieval or seen is not None or items is not None:
         show(pipeline.evaluate_retrieval(loaded, data, seen=seen, items=items, settings=told, progress=progress), json)

@@ -163,7 +163,7 @@ def recommend(
     """
     progress = progress or default_progress()
     started, out = time.perf_counter(), Path(out)
-    made, reading = _opened(recommender, settings)
+    made, reading = opened(recommender, settings)
     source = open_source(requests, reading, progress)
     check_known(made.columns, list(source.columns()), source.name)
     group = _group(made, source)
@@ -228,7 +228,7 @@ def show_first(
     Args:
         explain: the item's id. The rest is as for `recommend`.
     """
-    made, reading = _opened(recommender, settings)
+    made, reading = opened(recommender, settings)
     source = open_source(requests, replace(reading, batch_rows=1), progress)
     check_known(made.columns, list(source.columns()), source.name)
     with closing(source.blocks()) as stream:
@@ -248,7 +248,7 @@ def show_first(
     return ListSummary(found, made.items.take(made.items.rows_of([one.item for one in found])))
 
 
-def _opened(recommender: Recommender | str | Path, settings: Sequence[str]) -> tuple[Recommender, DataConfig]:
+def opened(recommender: Recommender | str | Path, settings: Sequence[str]) -> tuple[Recommender, DataConfig]:
     """The recommender with the rules that `settings` say, and how to read its requests."""
     made = recommender if isinstance(recommender, Recommender) else load_recommender(recommender)
     told = _told(settings)

@@ -200,6 +200,16 @@ class Recommender:
         constants = {name: pa.repeat(value, data.num_rows) for name, value in self.config.constants.items()}
         return pa.RecordBatch.from_arrays([*data.columns, *constants.values()], names=[*self.columns, *constants])
 
+    def check(self, requests: pa.RecordBatch) -> None:
+        """Refuse requests whose cells cannot be read, without making lists.
+
+        Raises:
+            BadCells: all of them of one stage.
+        """
+        self.towers.query.encode(requests)
+        if self.ranker is not None:
+            self.ranker.pairing.request.encode(requests)
+
     def rank(
         self,
         requests: pa.RecordBatch,

@@ -22,7 +22,7 @@ from clickwise.errors import BundleError, ConfigError
 from clickwise.retrieval.item_index import ItemIndex
 from clickwise.retrieval.ranking import RankStage
 from clickwise.retrieval.recommender import Recommender, RecommenderConfig
-from clickwise.sealed import Seal
+from clickwise.sealed import MANIFEST, Seal
 
 TOWERS, INDEX, RANKER, RANKER_ITEMS = "towers", "index", "ranker", "ranker_items"
 
@@ -33,7 +33,7 @@ RECOMMENDER = Seal(
     command="clickwise index TOWERS ITEMS --out",
     again="build it again",
     mapped=(f"{TOWERS}/", f"{INDEX}/", f"{RANKER}/", f"{RANKER_ITEMS}/"),  # its parts check themselves
-    needed=f"{INDEX}/manifest.json",
+    needed=f"{INDEX}/{MANIFEST}",
 )
 
 
@@ -77,3 +77,8 @@ def load_recommender(folder: str | Path) -> Recommender:
         return Recommender(Towers(bundles.load(folder / TOWERS)), items, config, ranker)
     except ConfigError as error:
         raise BundleError(f"{folder}: {error}") from None
+
+
+def is_recommender(folder: str | Path) -> bool:
+    """Whether there is a recommender (perhaps a damaged one) at `folder`, and no bundle."""
+    return (Path(folder) / INDEX / MANIFEST).is_file()
