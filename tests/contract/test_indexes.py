@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +187,7 @@ def test_saved_and_loaded_it_finds_the_same(name: str, built: dict[str, VectorIn
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs the memory map of the process")
 def test_large_files_are_mapped(name: str, built: dict[str, VectorIndex], tmp_path: Path) -> None:
     built[name].save(tmp_path / "index")
-    large = [p for p in (tmp_path / "index" / MAPPED).iterdir()]
+    large = list((tmp_path / "index" / MAPPED).iterdir())
     loaded = type(built[name]).load(tmp_path / "index")
     for path in large:
         assert str(path) in Path("/proc/self/maps").read_text()
@@ -229,7 +231,7 @@ def test_more_effort_never_finds_less(name: str, built: dict[str, VectorIndex]) 
         return
     shares = [recall(index.with_effort(n).search(QUERIES, 10), 10) for n in (1, 4, 16, index.most_effort)]
     assert shares[0] < shares[-1] and shares[-1] > 0.97
-    assert all(after >= before - 0.02 for before, after in zip(shares, shares[1:], strict=False))
+    assert all(after >= before - 0.02 for before, after in pairwise(shares))
     assert index.effort == APPROXIMATE[name], "the index itself stays as it is"
 
 
@@ -309,13 +311,14 @@ def test_flipped_bits_of_what_is_mapped_do_no_harm(name: str, built: dict[str, V
             flipped[:128] = whole[:128]
             path.write_bytes(flipped.tobytes())
             index = type(built[name]).load(tmp_path / "index")
-            for work in (
-                lambda: index.search(QUERIES, 10),
-                lambda: index.search(QUERIES, 10, allowed),
-                lambda: index.subset(np.arange(0, C, 7)).search(QUERIES, 10),
-            ):
+            works: list[Callable[[VectorIndex], Found]] = [
+                lambda one: one.search(QUERIES, 10),
+                lambda one: one.search(QUERIES, 10, allowed),
+                lambda one: one.subset(np.arange(0, C, 7)).search(QUERIES, 10),
+            ]
+            for work in works:
                 try:
-                    found = work()
+                    found = work(index)
                     assert (found.rows < C).all() and (found.rows >= -1).all()
                 except BundleError:
                     pass

@@ -103,7 +103,7 @@ class HNSWIndex(VectorIndex):
         return codes.view(np.float16).reshape(len(self), self.dim)[rows]
 
     def _search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None, threads: int) -> Found:
-        effort, told = self._effort, dict[str, Any]()
+        effort, told = max(self._effort, k), dict[str, Any]()
         if allowed is not None:
             told["sel"] = selector(self._faiss, allowed)
             effort = min(self.most_effort, math.ceil(effort * len(allowed) / np.count_nonzero(allowed)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from importlib.util import find_spec
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +52,7 @@ def index_config(config: IndexConfig, rows: int, progress: Progress) -> Any:
     """
     kind = config.kind
     if kind == "auto":
-        kind = "faiss" if importlib.util.find_spec("faiss") else "exact"
+        kind = "faiss" if find_spec("faiss") else "exact"
         if kind == "exact":
             if rows > EXACT_UP_TO:
                 raise MissingExtraError(f"an index of {rows:,} items", "retrieval")

@@ -97,7 +97,7 @@ class Shelf:
         return _ids(self.data.column(self.id_column).take(pa.array(rows)), self.id_column, "items")
 
     def mask(self, rule: Rule) -> np.ndarray:
-        """Where a rule holds.  [C] bool, not to be changed: it is kept for the next time.
+        """Where a rule holds.  [C] bool, kept for the next time and therefore read-only.
 
         Raises:
             ConfigError: there is no such column, or the rule does not fit it.
@@ -105,7 +105,13 @@ class Shelf:
         if rule.column not in self.data.schema.names:
             listed = f"{nearest(rule.column, self.columns)}; items have {', '.join(self.columns)}"
             raise ConfigError(f"rule {rule}", f"there is no column {rule.column!r}{listed}")
-        return self._masks.get(repr(rule), lambda: rule.holds(self.data.column(rule.column)))
+
+        def made() -> np.ndarray:
+            found = rule.holds(self.data.column(rule.column))
+            found.flags.writeable = False
+            return found
+
+        return self._masks.get(repr(rule), made)
 
     def codes(self, column: str) -> tuple[np.ndarray, pa.Array]:
         """A number for each row, [C] int32, which is the place of its value in the array; -1 where it is missing.
