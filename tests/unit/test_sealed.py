@@ -52,7 +52,7 @@ def test_a_manifest_of_a_folder_inside_is_a_file_like_any_other(folder: Path) ->
 
 
 def test_messages_name_the_kind(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no such thing; `make thing .*nothing` makes one"):
+    with pytest.raises(BundleError, match=r"no such thing; `make thing .*nothing` makes one"):
         THING.verify(tmp_path / "nothing")
     other = Seal(format="clickwise other", version=3, noun="other", command="make", again="make it again")
     with pytest.raises(BundleError, match="is not the manifest of a clickwise other"):
