@@ -133,6 +133,11 @@ class CatalogueWorld:
         """The number of the ad in each row of `catalogue`.  [C]"""
         return ad_numbers(pq.read_table(self.catalogue, columns=["ad_id"])["ad_id"])
 
+    @cached_property
+    def popularity(self) -> np.ndarray:
+        """The chance that popularity proposes the ad in each row of `catalogue`, at a time at which it runs.  [C]"""
+        return simulator.popularity(self.oracle.world, self.ads)
+
     def probability(self, ad: np.ndarray, request: np.ndarray | None = None) -> np.ndarray:
         """The true probability of a click.  [Q, C], 0 where the number is -1
 

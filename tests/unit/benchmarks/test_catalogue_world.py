@@ -31,6 +31,7 @@ def test_the_files_are_those_of_two_days(world: Any) -> None:
     assert set(next_log["ad_id"].to_pylist()) <= set(ads["ad_id"].to_pylist())
     assert {*asked.column_names, *ads.column_names, "click", "true_probability"} == set(log.column_names)
     assert [f"a{number}" for number in world.ads] == ads["ad_id"].to_pylist()
+    assert world.ads[world.popularity.argmax()] % 300 == 0 and len(world.popularity) == len(ads)
 
 
 def test_the_best_are_worth_one_and_all_others_less(world: Any) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from clickwise.data.simulator.ads import ads_of_day
 from clickwise.data.simulator.columns import ad_numbers
 from clickwise.data.simulator.config import SimulatorConfig, catalogue_config
+from clickwise.data.simulator.impressions import popularity
 from clickwise.data.simulator.oracle import BestAds, BestAdSearch, Oracle
 from clickwise.data.simulator.traffic import catalogue, requests, simulate
 from clickwise.data.simulator.write import write_simulation
@@ -25,6 +26,7 @@ __all__ = [
     "ads_of_day",
     "catalogue",
     "catalogue_config",
+    "popularity",
     "requests",
     "simulate",
     "write_simulation",

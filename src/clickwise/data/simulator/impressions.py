@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from clickwise.data.simulator.noise import zipf
+from clickwise.data.simulator.noise import zipf, zipf_share
 from clickwise.data.simulator.world import (
     AD_ZIPF,
     DEVICE_SHARES,
@@ -89,6 +89,11 @@ def draw(world: World, stream: int, row: np.ndarray, day: np.ndarray) -> Impress
 def popular_ads(world: World, uniform: np.ndarray, day: np.ndarray) -> np.ndarray:
     """The ads that uniform numbers fall on when popularity alone decides, at the times `day`.  their shape"""
     return world.ad_at(zipf(uniform, world.num_ads, *AD_ZIPF), day)
+
+
+def popularity(world: World, ad: np.ndarray) -> np.ndarray:
+    """The chance that popularity proposes each ad, at a time at which it runs.  [...]"""
+    return zipf_share(ad % world.num_ads, world.num_ads, *AD_ZIPF)
 
 
 def times(world: World, stream: int, row: np.ndarray, total: int, first_day: float, days: float) -> np.ndarray:

@@ -58,3 +58,11 @@ def zipf(uniform: np.ndarray, count: int, offset: float, exponent: float) -> np.
     low, high = offset**power, (count + offset) ** power
     rank = (low + uniform * (high - low)) ** (1.0 / power) - offset
     return np.clip(rank.astype(np.int64), 0, count - 1)
+
+
+def zipf_share(rank: np.ndarray, count: int, offset: float, exponent: float) -> np.ndarray:
+    """The chance that `zipf` draws each rank.  [...]"""
+    power = 1.0 - exponent
+    low, high = offset**power, (count + offset) ** power
+    share: np.ndarray = ((rank + 1.0 + offset) ** power - (rank + offset) ** power) / (high - low)
+    return share

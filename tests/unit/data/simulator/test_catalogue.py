@@ -11,6 +11,7 @@ from clickwise.data.simulator import (
     ads_of_day,
     catalogue,
     catalogue_config,
+    popularity,
     requests,
     simulate,
 )
@@ -107,6 +108,15 @@ def test_a_million_ads_are_shown_as_zipf_has_it():
     assert head == pytest.approx(0.49, abs=0.01)
     assert (times == 1).mean() > 0.7
     assert (shown % 10**6 >= 100_000).mean() == pytest.approx(tail, abs=0.005), "the last nine tenths of the ads"
+
+
+def test_popularity_is_the_share_of_the_impressions_while_an_ad_runs():
+    world = World(catalogue_config(500, rows=1))
+    shown = popular_ads(world, world.noise.uniform("test", np.arange(400_000)), np.full(400_000, 3.5))
+    number, times = np.unique(shown, return_counts=True)
+    expected = 400_000 * popularity(world, number)
+    assert popularity(world, number).sum() == pytest.approx(1.0)
+    assert (np.abs(times - expected) < 5.0 * np.sqrt(expected)).all()
 
 
 def test_the_click_rate_of_a_catalogue_is_the_one_asked_for():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clickwise.data.simulator.noise import Noise, zipf
+from clickwise.data.simulator.noise import Noise, zipf, zipf_share
 
 INDEX = np.arange(200_000)
 FROZEN = [1614310978422217078, 16138418149442905559, 16349945130323785734]
@@ -62,3 +62,4 @@ def test_zipf_follows_its_law():
     edges = (np.arange(51) + 5.0) ** -0.5
     expected = -np.diff(edges) / (edges[0] - edges[-1])
     np.testing.assert_allclose(np.bincount(rank) / len(rank), expected, atol=0.003)
+    np.testing.assert_allclose(zipf_share(np.arange(50), 50, 5.0, 1.5), expected, rtol=1e-12)
