@@ -20,6 +20,8 @@ class RetrievalConfig:
 
     Args:
         uniform_negatives: items drawn from all items for each step, as candidates beside those of the batch.
+        hard_negatives: items of each step, from the second pass on, that the model itself scores highest for some of
+            the queries: candidates too (see `HardNegatives`).
         correct_sampling: correct the sampled softmax for how often an item is a candidate (see `sampled_softmax`).
         frequency_rate: of `FrequencyEstimator`, in (0, 1].
         margin: of `cosine_contrastive`, in [-1, 1].
@@ -27,13 +29,15 @@ class RetrievalConfig:
     """
 
     uniform_negatives: int = 0
+    hard_negatives: int = 0
     correct_sampling: bool = True
     frequency_rate: float = 0.05
     margin: float = 0.5
     negative_weight: float = 100.0
 
     def __post_init__(self) -> None:
-        require(self.uniform_negatives >= 0, "uniform_negatives", self.uniform_negatives, "a whole number >= 0")
+        for key in ("uniform_negatives", "hard_negatives"):
+            require(getattr(self, key) >= 0, key, getattr(self, key), "a whole number >= 0")
         require(0.0 < self.frequency_rate <= 1.0, "frequency_rate", self.frequency_rate, "a number in (0, 1]")
         require(-1.0 <= self.margin <= 1.0, "margin", self.margin, "a number in [-1, 1]")
         require(0.0 < self.negative_weight < float("inf"), "negative_weight", self.negative_weight, "a number > 0")

@@ -25,6 +25,14 @@ class Objective(ABC):
         weights. What it draws depends on the seed and the number of a step alone.
         """
 
+    def completed(self, step: Any, epoch: int) -> Any:
+        """The step with what only the weights as they are now can tell; called before anything else is done with it.
+
+        Args:
+            epoch: passes done before this one.
+        """
+        return step
+
     @abstractmethod
     def rows_of(self, step: Any) -> Tensor:
         """The table rows that a step looks up, each once [U] int32."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from clickwise.retrieval.corpus import gather, names_of
 from clickwise.training.config import TrainingConfig
 from clickwise.training.interrupt import Interrupt
 from clickwise.training.objectives.frequency import FrequencyEstimator
+from clickwise.training.objectives.hard import HardNegatives
 from clickwise.training.objectives.objective import Objective
 from clickwise.training.objectives.retrieved import Validation, clicked
 from clickwise.training.objectives.sampling import SampledRows
@@ -30,9 +31,10 @@ class Candidates:
 
     Args:
         query: the queries' slots, with their weights.
-        item: the items' slots: first those of the batch, then those drawn.
+        item: the items' slots: first those of the batch, then those drawn, then the hard ones.
         names: [C] uint64, the items by name.
         in_batch: how many of the items come from the batch.
+        hard: how many were found by the model itself.
         target: [B] int64, each query's own item.
     """
 
@@ -41,6 +43,7 @@ class Candidates:
     names: np.ndarray
     in_batch: int
     target: Tensor
+    hard: int = 0
 
     def __len__(self) -> int:
         return len(self.query)
@@ -52,6 +55,7 @@ class RetrievalObjective(Objective):
     Rows with label 0 are left out. Candidates are distinct, so that an item is never its own negative (no accidental
     hits) and popular ones count once; the probability that an item is among them, for the correction, is therefore that
     of being in a batch, which `FrequencyEstimator` learns as it goes, or being drawn: q = 1 - (1 - p) (1 - U / C).
+    Hard ones (`HardNegatives`) are there for certain, so that nothing is corrected for them.
 
     Reference: Yi et al. 2019; Yang et al. 2020, "Mixed Negative Sampling for Learning Two-tower Neural Networks in
     Recommendations", for the drawn ones.
@@ -68,6 +72,7 @@ class RetrievalObjective(Objective):
             raise DataError("no training row has label 1", fix="retrieval learns from clicks alone; check the label")
         self.corpus = gather(item for _, item in clicked(model, train))
         self._frequency = FrequencyEstimator(len(self.corpus), self._config.frequency_rate)
+        self._hard = HardNegatives(model, self.corpus, self._config.hard_negatives)
         self._validation = None if valid is None else Validation(model, self.corpus, train, valid)
 
     def __len__(self) -> int:
@@ -92,6 +97,18 @@ class RetrievalObjective(Objective):
             part.distinct_of(pooling.groups)
         return Candidates(query, item, names, len(first), torch.from_numpy(target.astype(np.int64)))
 
+    def completed(self, step: Candidates, epoch: int) -> Candidates:
+        """The step with its hard negatives."""
+        asking = self._hard.asking(epoch)
+        if not asking:
+            return step
+        with torch.no_grad():
+            vectors = self._model.query(step.query.take(torch.arange(min(asking, len(step)))))
+        rows = self._hard.find(vectors.numpy(), step.names)
+        item = Batch(step.item.sparse, step.item.dense, step.item.slot_weight)
+        item = item.followed_by(self.corpus.items.take(torch.from_numpy(rows)))
+        return replace(step, item=item, names=np.concatenate([step.names, self.corpus.names[rows]]), hard=len(rows))
+
     def rows_of(self, step: Candidates) -> Tensor:
         parts = zip((step.query, step.item), self._model.poolings, strict=True)
         return torch.unique(torch.cat([part.distinct_of(pooling.groups).rows for part, pooling in parts]))
@@ -113,6 +130,7 @@ class RetrievalObjective(Objective):
         self._frequency.update(step.names[: step.in_batch], number)
         drawn = min(self._config.uniform_negatives, len(self.corpus)) / len(self.corpus)
         absent = (1.0 - self._frequency.probability(step.names)) * (1.0 - drawn)
+        absent[len(absent) - step.hard :] = 0.0
         return torch.log1p(-absent).clamp(min=-30.0)
 
     def check(self) -> None:
@@ -124,4 +142,4 @@ class RetrievalObjective(Objective):
         return self._validation.measure(progress, interrupt)
 
     def state(self) -> dict[str, Tensor]:
-        return self._frequency.state()
+        return {**self._frequency.state(), **self._hard.state()}

@@ -57,7 +57,7 @@ class Validation:
         recall = ndcg = 0.0
         try:
             with torch.inference_mode():
-                items = torch.cat([self._model.item(part) for part in _parts(self._corpus.items)]).numpy()
+                items = vectors_of(self._model, self._corpus)
                 for at in query_blocks(len(held_out), len(items)):
                     interrupt.check()
                     vectors = self._model.query(self._queries.items.take(torch.from_numpy(at)))
@@ -76,6 +76,16 @@ class Validation:
         for query, item in clicked(self._model, rows):
             at = self._queries.find(names_of(query))
             yield at[at >= 0], names_of(item)[at >= 0]
+
+
+def vectors_of(model: TwoTower, corpus: Corpus) -> np.ndarray:
+    """The vectors of all items [C, K], in evaluation mode; the model is left in the mode it was in."""
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        found = torch.cat([model.item(part) for part in _parts(corpus.items)])
+    model.train(was_training)
+    return found.numpy()
 
 
 def clicked(model: TwoTower, rows: Rows) -> Iterator[tuple[Batch, Batch]]:

@@ -20,7 +20,8 @@ from clickwise.training import TrainingConfig, train_model
 from clickwise.training.config import RetrievalConfig
 from clickwise.training.interrupt import Interrupt
 from clickwise.training.objectives import RetrievalObjective
-from clickwise.training.objectives.retrieved import Validation
+from clickwise.training.objectives.hard import DEPTH, HardNegatives
+from clickwise.training.objectives.retrieved import Validation, vectors_of
 from model_inputs import InMemoryRows
 
 USERS, ITEMS, GROUPS = 60, 40, 4
@@ -170,6 +171,67 @@ def test_goes_on_from_a_checkpoint_to_the_same_weights(tmp_path) -> None:
     again = model()
     train_model(again, TRAIN, VALID, config, checkpoint=tmp_path)
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+class StopsAt(Progress):
+    """Ctrl-C after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def advance(self, rows: int = 0, **figures: float) -> None:
+        if "loss" in figures:
+            self.steps -= 1
+            if not self.steps:
+                raise KeyboardInterrupt
+
+
+def test_goes_on_from_within_a_pass_with_hard_negatives(tmp_path) -> None:
+    config = dataclasses.replace(CONFIG, retrieval=RetrievalConfig(hard_negatives=16), epochs=3)
+    whole, plain, stopped, again = (model() for _ in range(4))
+    train_model(whole, TRAIN, VALID, config)
+    train_model(plain, TRAIN, VALID, dataclasses.replace(config, retrieval=RetrievalConfig()))
+    assert train_model(stopped, TRAIN, VALID, config, StopsAt(70), checkpoint=tmp_path).interrupted
+    train_model(again, TRAIN, VALID, config, checkpoint=tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True))
+    assert not torch.equal(whole.table.weight, plain.table.weight)
+
+
+def test_hard_negatives_are_the_best_items_of_the_first_queries_without_those_that_are_there() -> None:
+    asked = objective(hard_negatives=2 * DEPTH)
+    step = next(asked.steps(8, 5, 0))
+    assert asked.completed(step, 0) is step  # the first pass has none
+    more = asked.completed(step, 1)
+    items = vectors_of(asked._model, asked.corpus)
+    with torch.no_grad():
+        scores = asked._model.query(step.query).numpy()[:2] @ items.T
+    order = np.argsort(-scores, axis=1)[:, : DEPTH + 1]
+    expected: list[int] = []
+    for place in range(DEPTH + 1):
+        for query in range(2):
+            row = int(order[query, place])
+            if asked.corpus.names[row] not in step.names and row not in expected:
+                expected.append(row)
+    expected = expected[: 2 * DEPTH]
+    assert more.hard == len(expected) > 0
+    np.testing.assert_array_equal(more.names, [*step.names, *asked.corpus.names[expected]])
+    assert more.item.sparse[len(step.names) :].tolist() == asked.corpus.items.sparse[expected].tolist()
+    assert torch.equal(more.target, step.target)
+    log_q = asked._log_q(more, 5)
+    assert log_q is not None and (log_q[-more.hard :] == 0.0).all() and (log_q[: -more.hard] < 0.0).all()
+
+
+def test_hard_negatives_are_found_by_the_vectors_of_the_beginning_of_the_pass() -> None:
+    hard = HardNegatives(model(), objective().corpus, 8)
+    assert (hard.asking(0), hard.asking(1)) == (0, 1)
+    before = hard._vectors.clone()
+    with torch.no_grad():
+        hard._model.table.weight[1:] = torch.randn_like(hard._model.table.weight[1:])
+    hard.asking(1)
+    assert torch.equal(hard._vectors, before)
+    hard.asking(2)
+    assert not torch.equal(hard._vectors, before)
+    assert HardNegatives(model(), objective().corpus, 0).state() == {}
 
 
 def test_rows_that_were_not_clicked_are_left_out() -> None:
