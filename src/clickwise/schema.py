@@ -84,6 +84,9 @@ class Schema:
             require(names.count(name) == 1, f"features.{name}", name, "each feature name once")
         if self.positive and self.threshold is not None:
             raise ConfigError("positive", "is given together with threshold; allowed is one of the two")
+        for key in ("positive", "threshold"):
+            if not self.label and getattr(self, key) not in ((), None):
+                raise ConfigError(key, "says which labels are clicks, and without a label every row is one; remove it")
         for feature in self.features:
             if feature.column and feature.column in (self.label, self.truth):
                 raise ConfigError(

@@ -16,13 +16,15 @@ import pyarrow as pa
 
 from clickwise import bundle as bundles
 from clickwise.bundle import Bundle
+from clickwise.config import build
 from clickwise.data.config import DataConfig
+from clickwise.data.join import JoinedSource
 from clickwise.data.labels import read_targets, read_truth
 from clickwise.data.open import open_source
 from clickwise.data.presets import PRESETS
 from clickwise.data.quarantine import QuarantineFile
 from clickwise.data.sieve import Sieve
-from clickwise.data.source import Block
+from clickwise.data.source import Block, Source
 from clickwise.data.write import table_writer
 from clickwise.errors import ConfigError, DataError
 from clickwise.evaluation import EvaluationReport, ScoredBlock, evaluate_blocks
@@ -62,7 +64,8 @@ def evaluate(
 
     Args:
         model: as for `load`, when `bundle` is a folder.
-        data: as for `train`; it is read as the training data was unless `settings` say otherwise.
+        data: as for `train`; it is read as the training data was unless `settings` say otherwise. Columns that it
+            lacks come from the side tables of training.
         settings: such as `"data.format=csv"`.
 
     Raises:
@@ -71,7 +74,9 @@ def evaluate(
     progress = progress or default_progress()
     bundle = bundle if isinstance(bundle, Bundle) else load(bundle, model=model)
     config = reading_config(bundle, settings)
-    source = open_source(data, config, progress)
+    schema = bundle.schema
+    roles = [role for role in (schema.label, schema.weight, schema.group, schema.truth) if role]
+    source = scoring_source(bundle, data, config, [*schema.columns(), *roles], progress)
     started, there = time.perf_counter(), source.columns()
     absent: dict[str, Any] = {role: None for role in ("group", "truth") if getattr(bundle.schema, role) not in there}
     schema = replace(bundle.schema, **absent)  # without them there is less to measure, and nothing wrong
@@ -106,7 +111,8 @@ def predict(
 ) -> PredictionSummary:
     """Score raw rows of any size and write them, with a column `probability`, to a .parquet, .csv or .csv.gz file.
 
-    Rows that cannot be read are left out and go to a quarantine file beside `out`.
+    Columns of the model that the data lacks come from the side tables of training, and are not written. Rows that
+    cannot be read are left out and go to a quarantine file beside `out`.
 
     Args:
         model: as for `load`, when `bundle` is a folder.
@@ -120,14 +126,15 @@ def predict(
     bundle = bundle if isinstance(bundle, Bundle) else load(bundle, model=model)
     bundle.check_probabilities()
     config = reading_config(bundle, settings)
-    source = open_source(data, config, progress)
+    source = scoring_source(bundle, data, config, bundle.schema.columns(), progress)
     there = source.columns()
+    own = source.log.columns() if isinstance(source, JoinedSource) else there
     if PROBABILITY in there:
         raise DataError("the data already has this column", file=source.name, column=PROBABILITY, fix="rename it")
     for column in bundle.schema.columns():
         if column not in there:
             raise DataError("the model needs this column and it is missing", file=source.name, column=column)
-    layout = pa.schema([*there.items(), (PROBABILITY, pa.float64())])
+    layout = pa.schema([*own.items(), (PROBABILITY, pa.float64())])
     rows, total = 0, 0.0
     with (
         QuarantineFile(config.quarantine or f"{out}.quarantine.jsonl") as quarantine,
@@ -138,7 +145,8 @@ def predict(
             for block, score in stream:
                 _, kept, logit = sieve.read(block, score)
                 prob = probability(logit)
-                write(pa.RecordBatch.from_arrays([*kept.data.columns, pa.array(prob)], schema=layout))
+                raw = [kept.data.column(name) for name in own]
+                write(pa.RecordBatch.from_arrays([*raw, pa.array(prob)], schema=layout))
                 rows, total = rows + len(kept), total + float(prob.sum())
         sieve.check(config.max_bad_fraction)
     return PredictionSummary(
@@ -149,6 +157,25 @@ def predict(
         quarantine=str(quarantine.path) if quarantine.count else None,
         seconds=time.perf_counter() - started,
     )
+
+
+def scoring_source(bundle: Bundle, data: Any, config: DataConfig, needed: Sequence[str], progress: Progress) -> Source:
+    """Data to score, or to search for: what is needed of it and is not there comes from the side tables of training.
+
+    So the raw rows of a log get what they got in training, and rows that have it already need no tables.
+
+    Args:
+        config: how to read the data; tables that it names take the place of those of training.
+        needed: columns; some may be in no table either.
+
+    Raises:
+        DataError: data or a table that is missing or cannot be used.
+    """
+    tables = config.tables
+    if not tables:
+        stored = tomllib.loads(bundle.provenance.config).get("data", {})
+        tables = build(DataConfig, {"tables": stored.get("tables", [])}, "data").tables
+    return open_source(data, replace(config, tables=tables), progress, needed=needed)
 
 
 def reading_config(bundle: Bundle, settings: Sequence[str]) -> DataConfig:

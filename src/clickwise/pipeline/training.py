@@ -25,12 +25,12 @@ from clickwise.config import require
 from clickwise.data.cache import cache_folder, checkpoint_folder
 from clickwise.data.dataset import EncodedPart
 from clickwise.data.encode import prepare
-from clickwise.data.open import open_source
+from clickwise.data.open import located, open_source
 from clickwise.data.prepared import Prepared
 from clickwise.data.presets import PRESETS
 from clickwise.data.quarantine import QuarantineFile
 from clickwise.data.source import Source
-from clickwise.errors import DataError
+from clickwise.errors import ConfigError, DataError
 from clickwise.evaluation import evaluate_blocks
 from clickwise.features.inference import infer_schema
 from clickwise.models import Ranker, build_model
@@ -71,7 +71,7 @@ def train(
         settings: such as `"training.epochs=3"`; they win over everything else.
 
     Raises:
-        ConfigError: a key or value that is not allowed.
+        ConfigError: a key or value that is not allowed; no label, of a model that tells clicks from the rest.
         DataError: data that is missing or cannot be used; no rows to calibrate on.
         BundleError: `out` exists and is not a bundle.
     """
@@ -79,8 +79,10 @@ def train(
     run = run_config(config, label=label, model=model, schema=schema, settings=settings)
     if out is not None:
         bundles.check_out(out)
+    run = replace(run, data=located(run.data, data))  # a bundle says in full where its side tables are
     source = open_source(data, run.data, progress)
     resolved = resolve_schema(source, run, progress)
+    _check_label(run, resolved)
     valid_source = None if valid is None else open_source(valid, run.data, progress)
     reading = run.data
     if out is not None and reading.quarantine is None:
@@ -233,7 +235,7 @@ def _metrics(
     return metrics
 
 
-def _gives_clicks(run: RunConfig, ranker: Ranker) -> bool:
+def _gives_clicks(run: RunConfig, ranker: Ranker | type[Ranker]) -> bool:
     """Whether the logits are those of a click, and not scores for retrieval."""
     return (run.training.objective or ranker.objective) == "logistic"
 
@@ -243,6 +245,12 @@ def _part_metrics(ranker: Ranker, calibrator: Platt | None, part: EncodedPart) -
     if calibrator is not None:
         blocks = (replace(block, logit=calibrator(block.logit)) for block in blocks)
     return evaluate_blocks(blocks, source="").to_data()["metrics"]
+
+
+def _check_label(run: RunConfig, schema: Schema) -> None:
+    if not schema.label and _gives_clicks(run, models.get(models.name_of(run.model))):
+        problem = "is empty, so that every row is a click, and telling clicks from the rest needs rows without one"
+        raise ConfigError("schema.label", f"{problem}; name the label, or train two_tower for retrieval")
 
 
 def _check_calibration(run: RunConfig, ranker: Ranker, prepared: Prepared) -> None:

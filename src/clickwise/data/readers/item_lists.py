@@ -44,8 +44,9 @@ class ItemListReader(Reader):
                 "item": cells.filter(pa.array(is_item)),
             }
             row = np.arange(done + 1, done + 1 + len(found["item"]), dtype=np.int64)
-            data = pa.RecordBatch.from_arrays([found[name] for name in columns], names=list(columns))
-            yield Piece(data, row, []).without(_not_utf8(found, row))
+            asked = {name: found[name] for name in columns}
+            data = pa.RecordBatch.from_arrays(list(asked.values()), names=list(asked))
+            yield Piece(data, row, []).without(_not_utf8(asked, row))
             done += len(row)
 
 
