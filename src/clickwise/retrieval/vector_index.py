@@ -207,7 +207,7 @@ def map_array(path: Path, dtype: type, shape: tuple[int, ...] | None = None) -> 
         BundleError: a file that is missing or damaged, or an array of another type or shape.
     """
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        found = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from None
     fits = found.ndim == 1 if shape is None else found.shape == shape
