@@ -110,7 +110,7 @@ class Bundle:
         if self.for_retrieval:
             raise BundleError(
                 f"its {self.model_name} was trained for retrieval and gives scores, no probabilities of a click; "
-                "`clickwise index` and `clickwise recommend` use it, or train with training.objective = \"logistic\""
+                '`clickwise index` and `clickwise recommend` use it, or train with training.objective = "logistic"'
             )
 
     def logits(self, rows: Any) -> np.ndarray:

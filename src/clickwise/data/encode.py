@@ -19,10 +19,12 @@ from typing import NamedTuple
 import numpy as np
 
 from clickwise.atomic import whole_folder
+from clickwise.config import require
 from clickwise.data.cache import Cache, Scratch, cache_folder, entry_key
 from clickwise.data.config import DataConfig
 from clickwise.data.dataset import row_dtype
-from clickwise.data.labels import Targets, read_targets
+from clickwise.data.labels import Targets, read_group, read_targets
+from clickwise.data.last_out import LastRows, places
 from clickwise.data.prepared import (
     FEATURES,
     QUARANTINE,
@@ -49,7 +51,7 @@ from clickwise.data.split import (
     TimeSplit,
     time_format,
 )
-from clickwise.errors import ClickwiseError, DataError, nearest
+from clickwise.errors import ClickwiseError, ConfigError, DataError, nearest
 from clickwise.features.pipeline import CrossesFit, Encoded, FeaturePipeline, PipelineFit
 from clickwise.features.timestamps import to_timestamps
 from clickwise.features.transform import BadCell, BadCells
@@ -140,11 +142,15 @@ def _build(job: _Job, folder: Path, fingerprint: str | None) -> None:
 def _choose_split(job: _Job) -> tuple[Split, list[str]]:
     """The split that the schema and the config ask for, after the pass over the times; warnings."""
     config, schema = job.config, job.schema
+    if config.split == "leave_last_out":
+        return _leave_last_out(job), []
     valid_fraction = 0.0 if job.valid else config.valid_fraction
     if not valid_fraction and not config.test_fraction:
         return EveryRowTrains(), []
-    if schema.time is None:
-        return HashSplit(valid_fraction, config.test_fraction, config.split_seed, "no time column"), []
+    require(config.split != "time" or schema.time is not None, "data.split", "time", "a split by time with schema.time")
+    if schema.time is None or config.split == "random":
+        reason = "no time column" if schema.time is None else "as asked"
+        return HashSplit(valid_fraction, config.test_fraction, config.split_seed, reason), []
     histogram = TimeHistogram()
     sieve = Sieve(QuarantineFile(None))
     _check_columns(job.source, [schema.time])
@@ -158,6 +164,23 @@ def _choose_split(job: _Job) -> tuple[Split, list[str]]:
         return fallback, [f"the rows are split {fallback.in_words()}"]
     uneven = any(got < asked / 2 or got > asked * 2 for asked, got in zip(split.asked, split.got, strict=True))
     return split, [f"the times are too coarse for the shares asked for: {split.in_words()}"] if uneven else []
+
+
+def _leave_last_out(job: _Job) -> Split:
+    """After a pass over users and times."""
+    group, time_column = job.schema.group, job.schema.time
+    if group is None:
+        raise ConfigError("data.split", "leave_last_out needs to know the users: name their column by schema.group")
+    columns = [group, *([time_column] if time_column else [])]
+    _check_columns(job.source, columns)
+    rows, sieve = LastRows(), Sieve(QuarantineFile(None))
+    for block in sieve.blocks(job.source, columns, "read last rows", job.progress):
+        _, block, times = sieve.read(
+            block, lambda b: _times(b, job.schema) if time_column else np.zeros(len(b), np.int64)
+        )
+        rows.update(read_group(block.data.column(group)), times, places(block.file_index, block.row))
+    sieve.check(job.config.max_bad_fraction)
+    return rows.split(group, f"time ({time_column})" if time_column else "place", validate=job.valid is None)
 
 
 def _fit(job: _Job, split: Split, columns: Sequence[str]) -> FeaturePipeline:

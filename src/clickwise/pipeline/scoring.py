@@ -80,8 +80,8 @@ def evaluate(
     started, there = time.perf_counter(), source.columns()
     absent: dict[str, Any] = {role: None for role in ("group", "truth") if getattr(bundle.schema, role) not in there}
     schema = replace(bundle.schema, **absent)  # without them there is less to measure, and nothing wrong
-    roles = (schema.label, schema.weight, schema.group, schema.truth)
-    columns = list(dict.fromkeys([*schema.columns(), *(column for column in roles if column)]))
+    read = (*schema.columns(), schema.label, schema.weight, schema.group, schema.truth)
+    columns = list(dict.fromkeys(column for column in read if column))
 
     def scored(block: Block, score: Callable[[Block], np.ndarray]) -> ScoredBlock:
         targets = read_targets(block.data, schema)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from clickwise.config import build, require
