@@ -56,10 +56,17 @@ LIBRARIES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One system in a race: a library, how its tables are updated, its precision, and what it trains."""
+    """One system in a race.
+
+    Args:
+        library: what it is of.
+        task: what it trains, how its tables are updated, its precision.
+        kind: of task; the system is `peers/<library>_<kind>.py`.
+    """
 
     library: str
     task: Task
+    kind: str = "peer"
 
     @property
     def name(self) -> str:
@@ -104,7 +111,7 @@ class Outcome:
 
     Args:
         rates: rows a second in each counted turn.
-        steps: training steps in all when the test rows were scored.
+        steps: training steps in all when the quality was measured.
         error: why there is no figure; "" when there is one.
         against: median rate of the first entry of the same heat over the median rate of this one.
     """
@@ -114,6 +121,7 @@ class Outcome:
     steps: int = 0
     log_loss: float | None = None
     auc: float | None = None
+    recall: float | None = None
     peak_bytes: int = 0
     against: float | None = None
     notes: str = ""
@@ -146,7 +154,7 @@ class Process:
         python = peers / entry.library / "bin" / "python" if away else Path(sys.executable)
         if not python.exists():
             raise SystemFailed("not installed: make peers")
-        script = ROOT / "benchmarks" / "peers" / f"{entry.library}_peer.py"
+        script = ROOT / "benchmarks" / "peers" / f"{entry.library}_{entry.kind}.py"
         environment = {**os.environ, "OMP_NUM_THREADS": str(entry.task.threads)}
         if away:
             environment.pop("PYTHONPATH", None)
@@ -232,15 +240,21 @@ class Rhythm:
         return 3 + self.turns * (self.warm + self.steps)
 
 
-def race(entries: Sequence[Entry], rhythm: Rhythm, peers: Path, say: Callable[[str], None]) -> list[Outcome]:
-    """Let the entries take turns, and measure each on the test rows at the end.
+Quality = Callable[[Task, np.ndarray], dict[str, float]]
+"""Figures of an `Outcome` by name, from what a system gave when it was asked for its scores."""
+
+
+def race(
+    entries: Sequence[Entry], rhythm: Rhythm, peers: Path, say: Callable[[str], None], quality: Quality | None = None
+) -> list[Outcome]:
+    """Let the entries take turns, and measure each at the end: unless told otherwise by `click_quality`.
 
     Entries that do not fit into memory together run in several heats, the first entry in each of them, so that
     everything can be compared with it. An entry that does not fit at all, or fails, is in the result with its error.
     """
     outcomes: list[Outcome] = []
     for number, heat in enumerate(heats(entries, available_memory())):
-        ran = run_heat(heat, rhythm, peers, say)
+        ran = run_heat(heat, rhythm, peers, say, quality or click_quality)
         for outcome in ran[1:]:
             if ran[0].rates and outcome.rates:
                 outcome.against = ran[0].rate / outcome.rate
@@ -264,7 +278,9 @@ def heats(entries: Sequence[Entry], memory: float) -> Iterator[list[Entry]]:
     yield heat
 
 
-def run_heat(heat: Sequence[Entry], rhythm: Rhythm, peers: Path, say: Callable[[str], None]) -> list[Outcome]:
+def run_heat(
+    heat: Sequence[Entry], rhythm: Rhythm, peers: Path, say: Callable[[str], None], quality: Quality
+) -> list[Outcome]:
     """Turns of the entries of one heat."""
     outcomes = [Outcome(entry) for entry in heat]
     with ExitStack() as stack:
@@ -302,7 +318,9 @@ def run_heat(heat: Sequence[Entry], rhythm: Rhythm, peers: Path, say: Callable[[
             outcomes[i].peak_bytes = running[i].ask(do="memory")["peak_bytes"]
             with tempfile.NamedTemporaryFile(suffix=".npy") as file:
                 running[i].ask(do="score", out=file.name)
-                outcomes[i].log_loss, outcomes[i].auc = quality(heat[i].task, np.load(file.name))
+                figures = quality(heat[i].task, np.load(file.name))
+            for name, value in figures.items():
+                setattr(outcomes[i], name, value)
 
         plan: dict[int, tuple[int, int]] = {}
         for i in range(len(heat)):
@@ -315,12 +333,12 @@ def run_heat(heat: Sequence[Entry], rhythm: Rhythm, peers: Path, say: Callable[[
     return outcomes
 
 
-def quality(task: Task, probability: np.ndarray) -> tuple[float, float]:
-    """Log loss and AUC on the test rows."""
+def click_quality(task: Task, probability: np.ndarray) -> dict[str, float]:
+    """Log loss and AUC of click probabilities of the test rows."""
     label = np.asarray(task.array("test_label"))
-    p = np.clip(probability, 1e-7, 1 - 1e-7)
+    p = np.clip(probability.astype(np.float64), 1e-7, 1 - 1e-7)
     loss = -np.where(label > 0, np.log(p), np.log1p(-p)).mean()
-    return float(loss), float(roc_auc(p, label))
+    return {"log_loss": float(loss), "auc": float(roc_auc(p, label))}
 
 
 def available_memory() -> float:

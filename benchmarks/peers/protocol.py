@@ -4,7 +4,7 @@ One JSON object a line. The driver sends `{"do": ...}`, the system answers `{...
 
     prepare  task (the fields of `Task`)      -> notes, versions
     run      warm, steps                      -> seconds      time of `steps` training steps after `warm` uncounted ones
-    score    out                              -> (nothing)    probabilities of the test rows, written as .npy
+    score    out                              -> (nothing)    what `System.scores` gives, written as .npy
     memory                                    -> peak_bytes   largest resident memory of this process so far
     stop                                      -> (ends)
 
@@ -38,8 +38,9 @@ class Task:
 
     Args:
         data: folder with ids.npy [rows, F] int32 (from 0 in each field), label.npy [rows] float32, test_ids.npy,
-            test_label.npy, num_ids.npy [F] int64.
-        model: "deepfm", "wide_deep", "dcn_v2", "fm" or "lr".
+            test_label.npy, num_ids.npy [F] int64; for two towers also catalogue.npy [C, F of items] int32, the last
+            fields of every item.
+        model: "deepfm", "wide_deep", "dcn_v2", "fm" or "lr"; or "two_tower".
         rule: how the tables are updated, for systems that leave the choice; "" is their default.
         precision: "fp32" or "bf16".
         scratch: a folder of this system for whatever it must write.
@@ -102,7 +103,10 @@ class System(ABC):
 
     @abstractmethod
     def scores(self) -> np.ndarray:
-        """Click probabilities of the test rows; called between two steps. Training must go on unharmed afterwards."""
+        """Click probabilities of the test rows; of two towers, the vectors of their queries and then of all items.
+
+        Called between two steps. Training must go on unharmed afterwards.
+        """
 
     def close(self) -> None:
         """End what the library started outside this process; called last."""
@@ -126,7 +130,7 @@ class Turns:
                     self._started = time.perf_counter()
                     return
                 case "score":
-                    np.save(request["out"], self._system.scores().astype(np.float64))
+                    np.save(request["out"], self._system.scores())
                     self._channel.send({})
                 case "memory":
                     self._channel.send({"peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})

@@ -33,7 +33,9 @@ def test_pairs_follow_the_law(rate: Any) -> None:
         common = p * 100_000 > 50
         assert common.sum() > 20
         assert (((count - p * 100_000) ** 2 / (p * 100_000))[common]).mean() == pytest.approx(1.0, abs=0.6)
-        assert count[liked[of][catalogue[:, 1]]].sum() > 0.8 * 100_000
+        share = p[liked[of][catalogue[:, 1]]].sum()
+        assert share > log.TASTE
+        assert count[liked[of][catalogue[:, 1]]].sum() == pytest.approx(share * 100_000, rel=0.01)
 
 
 def test_reachable_is_the_share_of_the_pairs_in_the_best(rate: Any, tmp_path: Path) -> None:
