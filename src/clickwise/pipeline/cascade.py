@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 
 from clickwise.data.config import DataConfig
-from clickwise.data.open import open_source
 from clickwise.data.quarantine import QuarantineFile
 from clickwise.data.sieve import Sieve
 from clickwise.data.source import Source
@@ -21,6 +20,7 @@ from clickwise.evaluation.retrieval import KS, Comparison, Measured, RetrievalRe
 from clickwise.features.sampling import splitmix64
 from clickwise.pipeline.held_out_rows import HeldOutReader, HeldOutRows, Numbering, names_of_items
 from clickwise.pipeline.recommending import opened
+from clickwise.pipeline.scoring import scoring_source
 from clickwise.progress import Progress
 from clickwise.progress_bar import default_progress
 from clickwise.retrieval.exact_search import best_items, most_popular
@@ -62,7 +62,7 @@ def evaluate_recommender(
     """
     progress, began = progress or default_progress(), time.perf_counter()
     made, reading = opened(recommender, settings)
-    source = open_source(data, reading, progress)
+    source = scoring_source(made.towers.bundle, data, reading, made.columns, progress)
     there = np.arange(len(made.items.catalogue))
     there = there[made.items.rows_of(pa.array(made.items.ids_of(there), pa.string())) == there]
     found, quarantined = _read(made, there, source, seen, reading, progress)
@@ -97,8 +97,9 @@ def _read(
     recommender: Recommender, there: np.ndarray, source: Source, seen: Any, config: DataConfig, progress: Progress
 ) -> tuple[HeldOutRows, int]:
     """What is to be found among the items `there`, and how many rows of `source` could not be read."""
-    log = None if seen is None else open_source(seen, config, progress)
-    schema, items = recommender.towers.bundle.schema, Numbering()
+    bundle = recommender.towers.bundle
+    log = None if seen is None else scoring_source(bundle, seen, config, recommender.columns, progress)
+    schema, items = bundle.schema, Numbering()
     items.add(names_of_items(pa.array(recommender.items.ids_of(there), pa.string())))
     reader = HeldOutReader(
         schema,

@@ -25,7 +25,7 @@ from clickwise.data.source import Block, Source
 from clickwise.data.write import table_writer
 from clickwise.errors import ConfigError, DataError, nearest
 from clickwise.features.transform import BadCells
-from clickwise.pipeline.scoring import load, reading_config
+from clickwise.pipeline.scoring import load, reading_config, scoring_source
 from clickwise.progress import Progress
 from clickwise.progress_bar import default_progress
 from clickwise.retrieval.explanation import Explanation
@@ -82,7 +82,8 @@ def build_recommender(
         RECOMMENDER.check_out(Path(out))
     made = Towers(towers if isinstance(towers, Bundle) else load(towers))
     bundle = load(ranker) if isinstance(ranker, str | Path) else ranker
-    source = open_source(items, _reading(made.bundle, told["data"]), progress)
+    read = [made.item_column, *made.item.columns]
+    source = scoring_source(made.bundle, items, _reading(made.bundle, told["data"]), read, progress)
     table = _catalogue(source, made, progress)
     vectors = _vectors(made, table, progress)
     tuning = None if queries is None else _query_vectors(made, queries, told["data"], progress)
@@ -164,7 +165,7 @@ def recommend(
     progress = progress or default_progress()
     started, out = time.perf_counter(), Path(out)
     made, reading = opened(recommender, settings)
-    source = open_source(requests, reading, progress)
+    source = scoring_source(made.towers.bundle, requests, reading, made.columns, progress)
     check_known(made.columns, list(source.columns()), source.name)
     group = _group(made, source)
     left_out = None if seen is None else _seen(made, seen, _required(group, "seen"), reading, progress)
@@ -229,7 +230,8 @@ def show_first(
         explain: the item's id. The rest is as for `recommend`.
     """
     made, reading = opened(recommender, settings)
-    source = open_source(requests, replace(reading, batch_rows=1), progress)
+    progress = progress or default_progress()
+    source = scoring_source(made.towers.bundle, requests, replace(reading, batch_rows=1), made.columns, progress)
     check_known(made.columns, list(source.columns()), source.name)
     with closing(source.blocks()) as stream:
         first = next(stream, None)
@@ -240,7 +242,7 @@ def show_first(
     exclude: list[str] = []
     if seen is not None:
         users = pc.cast(first.data.column(_required(group, "--seen")), pa.string())
-        rows = _seen(made, seen, _required(group, "--seen"), reading, progress or default_progress()).of(users)[0]
+        rows = _seen(made, seen, _required(group, "--seen"), reading, progress).of(users)[0]
         exclude = made.items.ids_of(rows)
     if explain is not None:
         return why(made, data, explain, k, where=where, exclude=exclude)
@@ -333,8 +335,8 @@ def _vectors(towers: Towers, items: pa.Table, progress: Progress) -> np.ndarray:
 
 def _query_vectors(towers: Towers, queries: Any, told: Mapping[str, Any], progress: Progress) -> np.ndarray:
     """Vectors of about a thousand requests of a log, spread over its first million rows."""
-    source = open_source(queries, _reading(towers.bundle, told), progress)
     columns = list(towers.query.columns)
+    source = scoring_source(towers.bundle, queries, _reading(towers.bundle, told), columns, progress)
     check_known(columns, list(source.columns()), source.name)
     rows = min(source.estimated_rows() or _MOST_LOOKED_AT, _MOST_LOOKED_AT)
     every, kept, seen = max(1, rows // _TUNING_QUERIES), [], 0

@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from clickwise.bundle import Bundle, Towers
 from clickwise.data.config import DataConfig
-from clickwise.data.open import open_source
 from clickwise.data.plain import check_known
 from clickwise.data.quarantine import QuarantineFile
 from clickwise.data.sieve import Sieve
@@ -23,7 +22,7 @@ from clickwise.errors import BundleError, ConfigError, DataError
 from clickwise.evaluation.retrieval import KS, Measured, RetrievalReport, Search, Slices, measure_search
 from clickwise.models import TwoTower
 from clickwise.pipeline.held_out_rows import HeldOutReader, HeldOutRows, Numbering, names_of_items
-from clickwise.pipeline.scoring import load, reading_config
+from clickwise.pipeline.scoring import load, reading_config, scoring_source
 from clickwise.progress import Progress
 from clickwise.progress_bar import default_progress
 from clickwise.retrieval.exact_search import best_items, most_popular
@@ -71,7 +70,7 @@ def evaluate_retrieval(
     if seen is None and items is None:
         raise ConfigError("--seen", "is missing: give the training log, whose items are what there is to be found")
     config = reading_config(towers.bundle, settings)
-    source = open_source(data, config, progress)
+    source = _log(towers, data, config, progress)
     corpus = _Items(towers)
     if items is not None:
         corpus.read(items, config, progress)
@@ -115,10 +114,8 @@ class _Items:
     def read(self, items: Any, config: DataConfig, progress: Progress) -> None:
         """Take in a catalogue; of rows with one id the first counts."""
         apart = replace(config, format="auto", header=None, names=(), delimiter=None)
-        source = open_source(items, replace(apart, tables=()), progress)
         columns = list(dict.fromkeys([self.towers.item_column, *self.towers.item.columns]))
-        if not source.columns().keys() >= set(columns):
-            source = open_source(items, apart, progress)  # what it lacks may be in side tables
+        source = scoring_source(self.towers.bundle, items, apart, columns, progress)
         check_known(columns, list(source.columns()), source.name)
         with _sieve(config, None) as sieve, closing(sieve.blocks(source, columns, "read items", progress)) as stream:
             for block in stream:
@@ -144,12 +141,18 @@ def _sieve(config: DataConfig, quarantine: str | None) -> Iterator[Sieve]:
         sieve.check(config.max_bad_fraction)
 
 
+def _log(towers: Towers, data: Any, config: DataConfig, progress: Progress) -> Source:
+    """A log; what it lacks of queries and items comes from the side tables of training."""
+    needed = [*towers.query.columns, *towers.item.columns]
+    return scoring_source(towers.bundle, data, config, needed, progress)
+
+
 def _held_out(
     source: Source, seen: Any, corpus: _Items, config: DataConfig, progress: Progress
 ) -> tuple[HeldOutRows, int]:
     """What is to be found, and how many rows of `source` could not be read."""
-    log = None if seen is None else open_source(seen, config, progress)
     towers, schema = corpus.towers, corpus.towers.bundle.schema
+    log = None if seen is None else _log(towers, seen, config, progress)
     reader = HeldOutReader(
         schema,
         towers.query.columns,
