@@ -21,8 +21,8 @@ NEGATIVES = 100
 class TorchRechubTowers(System):
     packages = ("torch", "torch-rechub")
     notes = (
-        "Adam and weight decay of 1e-5 over the whole tables; softmax over 100 rows of the batch, drawn row by row, not "
-        "corrected and without a temperature; batch norm and ReLU after every layer, the last too; "
+        "Adam and weight decay of 1e-5 over the whole tables; softmax over 100 rows of the batch, drawn row by row, "
+        "not corrected and without a temperature; batch norm and ReLU after every layer, the last too; "
         "one worker of its loader reads ahead, whose memory is not in its figure"
     )
 
