@@ -45,7 +45,7 @@ VECTORS, QUERIES = clustered(), clustered(1, Q)
 
 def build(name: str, vectors: np.ndarray = VECTORS) -> VectorIndex:
     index = indexes.get(name.partition(",")[0]).build(CONFIGS[name], vectors, threads=1)
-    return index.with_effort(APPROXIMATE[name]) if name in APPROXIMATE and len(vectors) == C else index
+    return index.with_effort(APPROXIMATE[name], 10) if name in APPROXIMATE and len(vectors) == C else index
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +229,7 @@ def test_more_effort_never_finds_less(name: str, built: dict[str, VectorIndex]) 
     if not index.most_effort:
         assert index.effort == 0 and name not in APPROXIMATE
         return
-    shares = [recall(index.with_effort(n).search(QUERIES, 10), 10) for n in (1, 4, 16, index.most_effort)]
+    shares = [recall(index.with_effort(n, 10).search(QUERIES, 10), 10) for n in (1, 4, 16, index.most_effort)]
     assert shares[0] < shares[-1] and shares[-1] > 0.97
     assert all(after >= before - 0.02 for before, after in pairwise(shares))
     assert index.effort == APPROXIMATE[name], "the index itself stays as it is"

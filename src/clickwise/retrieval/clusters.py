@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from clickwise.retrieval.faiss_library import scaled
+
 _SAMPLE = 50
 _ROUNDS = 8
 _ROWS_AT_ONCE = 1 << 16
@@ -28,7 +30,7 @@ def clustered(faiss: Any, vectors: np.ndarray, exponent: int, count: int, seed: 
     if len(vectors) > _SAMPLE * count:
         chosen = np.random.default_rng(seed).choice(len(vectors), _SAMPLE * count, replace=False)
         sample = vectors[np.sort(chosen)]
-    sample = np.ldexp(sample, exponent)
+    sample = scaled(sample, exponent)
     length = np.linalg.norm(sample, axis=1)
     alike = bool(np.ptp(length) <= _SAME_LENGTH * length.max())
     means = faiss.Kmeans(
@@ -45,5 +47,5 @@ def clustered(faiss: Any, vectors: np.ndarray, exponent: int, count: int, seed: 
     of = np.empty(len(vectors), np.int64)
     for start in range(0, len(vectors), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
-        of[part] = faiss.knn(np.ldexp(vectors[part], exponent), means.centroids, 1, metric=metric)[1][:, 0]
+        of[part] = faiss.knn(scaled(vectors[part], exponent), means.centroids, 1, metric=metric)[1][:, 0]
     return means.centroids, of

@@ -28,12 +28,21 @@ from clickwise.retrieval.faiss_library import (
 )
 from clickwise.retrieval.found import Found
 from clickwise.retrieval.half_lists import HalfLists
-from clickwise.retrieval.vector_index import MAPPED, VectorIndex, map_array, read_state, write_state
+from clickwise.retrieval.vector_index import (
+    DEFAULT_K,
+    MAPPED,
+    VectorIndex,
+    effort_for,
+    map_array,
+    read_state,
+    write_state,
+)
 
 EXACT_UP_TO = 200_000
 """So many vectors are searched exactly, unless told otherwise."""
 
 _LISTS, _SIZES, _CENTRES = f"{MAPPED}/lists.bin", "sizes.npy", "centres.npy"
+_STATE = {"dim": "dim", "exponent": "_exponent", "probes": "_probes", "tuned_k": "_tuned_k"}
 _FIRST_SHARE = 16
 
 
@@ -41,8 +50,8 @@ _FIRST_SHARE = 16
 class FaissIndex(VectorIndex):
     """score = <query, vector>, of vectors rounded to 11 bits; the lists whose centres score highest are looked at.
 
-    With one list it is exact but for the rounding. A mask that allows a share s of the vectors makes a search probe 1/s
-    times as many lists, and it probes more still where it has not found k; so does every search.
+    With one list it is exact but for the rounding. A search under a mask looks at more lists, see `effort_for`, and
+    every search at more still until it has found k.
     """
 
     @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,10 +73,12 @@ class FaissIndex(VectorIndex):
             require(self.lists is None or self.lists >= 1, "lists", self.lists, "a whole number >= 1")
             require(0 <= self.seed < 2**31, "seed", self.seed, "a whole number from 0 to 2^31 - 1")
 
-    def __init__(self, config: Any, lists: HalfLists, centres: np.ndarray, exponent: int, probes: int) -> None:
+    def __init__(
+        self, config: Any, lists: HalfLists, centres: np.ndarray, exponent: int, probes: int, tuned_k: int = DEFAULT_K
+    ) -> None:
         super().__init__(config, centres.shape[1])
         self._faiss, self._lists, self._centres = faiss_module(), lists, centres
-        self._exponent, self._probes = exponent, probes
+        self._exponent, self._probes, self._tuned_k = exponent, probes, tuned_k
         kind, product = self._faiss.ScalarQuantizer.QT_fp16, self._faiss.METRIC_INNER_PRODUCT
         self._quantizer = self._faiss.IndexFlatIP(self.dim)
         self._quantizer.add(centres)
@@ -102,9 +113,9 @@ class FaissIndex(VectorIndex):
     def most_effort(self) -> int:
         return len(self._centres) if len(self._centres) > 1 else 0
 
-    def with_effort(self, effort: int) -> Self:
+    def with_effort(self, effort: int, k: int) -> Self:
         other = copy.copy(self)
-        other._probes = min(effort, len(self._centres))
+        other._probes, other._tuned_k = effort, k
         return other
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
@@ -114,10 +125,10 @@ class FaissIndex(VectorIndex):
         return Halves(self._lists.codes(rows), self._exponent)
 
     def _search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None, threads: int) -> Found:
-        most, probes, told = len(self._centres), self._probes, dict[str, Any]()
+        most, told, share = len(self._centres), dict[str, Any](), 1.0
         if allowed is not None:
-            told["sel"] = selector(self._faiss, allowed)
-            probes = min(most, math.ceil(probes * len(allowed) / np.count_nonzero(allowed)))
+            told["sel"], share = selector(self._faiss, allowed), np.count_nonzero(allowed) / len(allowed)
+        probes = effort_for(self._probes, self._tuned_k, k, share, most)
         with faiss_threads(self._faiss, threads):
             found = self._probed(queries, k, probes, told)
             while probes < most and len(short := np.flatnonzero(found.rows[:, -1] < 0)):
@@ -133,17 +144,18 @@ class FaissIndex(VectorIndex):
         return found_by_faiss(scores, rows, self._exponent)
 
     def _save(self, folder: Path) -> None:
-        write_state(folder, {"dim": self.dim, "exponent": self._exponent, "probes": self._probes})
+        write_state(folder, {key: getattr(self, name) for key, name in _STATE.items()})
         np.save(folder / _CENTRES, self._centres)
         np.save(folder / _SIZES, self._lists.sizes)
         self._lists.save(folder / _LISTS)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        faiss, state = faiss_module(), read_state(folder, {"dim": int, "exponent": int, "probes": int})
+        faiss, state = faiss_module(), read_state(folder, dict.fromkeys(_STATE, int))
         sizes = np.array(map_array(folder / _SIZES, np.int64))
         centres = np.array(map_array(folder / _CENTRES, np.float32, (len(sizes), state["dim"])))
-        if not len(sizes) or (sizes < 0).any() or not 1 <= state["probes"] <= len(sizes):
+        fits = 1 <= state["probes"] <= len(sizes) and state["tuned_k"] >= 1
+        if not fits or (sizes < 0).any():
             raise BundleError(f"{folder}: has lists that make no sense; the index is damaged")
         lists = HalfLists(faiss, str(folder / _LISTS), sizes, state["dim"])
-        return cls(cls.Config(), lists, centres, state["exponent"], state["probes"])
+        return cls(cls.Config(), lists, centres, state["exponent"], state["probes"], state["tuned_k"])

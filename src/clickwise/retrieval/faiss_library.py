@@ -15,6 +15,7 @@ from clickwise.retrieval.merging import nothing, padded
 
 _LARGEST_EXPONENT = 14
 """Of the largest number of the vectors that is stored: those 2^28 times smaller still keep 11 bits."""
+_ONE_FACTOR = 120
 
 
 def faiss_module() -> Any:
@@ -52,21 +53,28 @@ def exponent_of(vectors: np.ndarray) -> int:
     return _LARGEST_EXPONENT - int(np.frexp(largest)[1]) if largest else 0
 
 
+def scaled(x: np.ndarray, exponent: int) -> np.ndarray:
+    """x * 2^exponent in float32, exact where the result is in range."""
+    if abs(exponent) > _ONE_FACTOR:  # 2^exponent itself may be out of range
+        return scaled(scaled(x, exponent // 2), exponent - exponent // 2)
+    return x * np.float32(2.0**exponent)
+
+
 def halves(vectors: np.ndarray, exponent: int) -> np.ndarray:
     """vectors * 2^exponent in half precision.  [n, K] float16"""
-    return np.ldexp(vectors, exponent).astype(np.float16)
+    return scaled(vectors, exponent).astype(np.float16)
 
 
 def whole(codes: np.ndarray, exponent: int) -> np.ndarray:
     """The inverse of `halves`.  [n, K] float32"""
-    return np.ldexp(codes.astype(np.float32), -exponent)
+    return scaled(codes.astype(np.float32), -exponent)
 
 
 def found_by_faiss(scores: np.ndarray, rows: np.ndarray, exponent: int) -> Found:
     """What faiss found among vectors that were multiplied by 2^exponent."""
     none = rows < 0
     scores[none] = 0.0
-    scores = np.ldexp(scores, -exponent)
+    scores = scaled(scores, -exponent)
     scores[none] = -np.inf
     return Found(rows, scores)
 

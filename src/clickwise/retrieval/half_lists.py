@@ -54,7 +54,8 @@ class HalfLists:
     @classmethod
     def made(cls, faiss: Any, vectors: np.ndarray, exponent: int, of: np.ndarray, count: int) -> Self:
         """`count` lists of vectors [C, K] times 2^exponent, each in the list `of` [C] int64, in memory alone."""
-        order, sizes = np.argsort(of, kind="stable"), np.bincount(of, minlength=count)
+        order = np.argsort(of.astype(np.min_scalar_type(count)), kind="stable")  # of 16 bits many times as fast
+        sizes = np.bincount(of, minlength=count)
         with _memory_file() as file:
             ends = np.cumsum(sizes)
             for end, size in zip(ends.tolist(), sizes.tolist(), strict=True):

@@ -7,7 +7,6 @@ Navigable Small World Graphs", Algorithms 1 to 5.
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -23,13 +22,15 @@ from clickwise.retrieval.faiss_library import (
     faiss_module,
     faiss_threads,
     found_by_faiss,
+    scaled,
     selector,
     whole,
 )
 from clickwise.retrieval.found import Found
-from clickwise.retrieval.vector_index import VectorIndex, read_state, write_state
+from clickwise.retrieval.vector_index import DEFAULT_K, VectorIndex, effort_for, read_state, write_state
 
 _FILE = "graph.faiss"
+_STATE = {"exponent": "_exponent", "effort": "_effort", "tuned_k": "_tuned_k"}
 _MOST_EFFORT = 8192
 
 
@@ -37,8 +38,8 @@ _MOST_EFFORT = 8192
 class HNSWIndex(VectorIndex):
     """score = <query, vector>, of vectors rounded to 11 bits; a search keeps `effort` candidates.
 
-    A mask that allows a share s of the vectors makes it keep 1/s times as many; where it has not found k, it looks at
-    all. Opening reads the whole file: damage to a graph could lead a search anywhere.
+    It keeps as many as it is asked for at least, and more under a mask, see `effort_for`; where it has not found k, it
+    looks at all. Opening reads the whole file: damage to a graph could lead a search anywhere.
     """
 
     @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,9 +53,10 @@ class HNSWIndex(VectorIndex):
             require(2 <= self.neighbours <= 512, "neighbours", self.neighbours, "a whole number from 2 to 512")
             require(self.build_effort >= 1, "build_effort", self.build_effort, "a whole number >= 1")
 
-    def __init__(self, config: Any, index: Any, exponent: int, effort: int) -> None:
+    def __init__(self, config: Any, index: Any, exponent: int, effort: int, tuned_k: int = DEFAULT_K) -> None:
         super().__init__(config, index.d)
-        self._faiss, self._index, self._exponent, self._effort = faiss_module(), index, exponent, effort
+        self._faiss, self._index, self._exponent = faiss_module(), index, exponent
+        self._effort, self._tuned_k = effort, tuned_k
         self._storage = self._faiss.downcast_index(index.storage)
 
     @classmethod
@@ -65,7 +67,7 @@ class HNSWIndex(VectorIndex):
         index.hnsw.efConstruction, index.is_trained = config.build_effort, True
         with faiss_threads(faiss, threads):
             if len(vectors):
-                index.add(np.ldexp(vectors, exponent))
+                index.add(scaled(vectors, exponent))
         return cls(config, index, exponent, min(64, max(1, len(vectors))))
 
     def __len__(self) -> int:
@@ -84,9 +86,9 @@ class HNSWIndex(VectorIndex):
     def most_effort(self) -> int:
         return min(_MOST_EFFORT, max(1, len(self)))
 
-    def with_effort(self, effort: int) -> Self:
+    def with_effort(self, effort: int, k: int) -> Self:
         other = copy.copy(self)
-        other._effort = effort
+        other._effort, other._tuned_k = max(effort, min(k, self.most_effort)), k
         return other
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
@@ -103,10 +105,10 @@ class HNSWIndex(VectorIndex):
         return codes.view(np.float16).reshape(len(self), self.dim)[rows]
 
     def _search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None, threads: int) -> Found:
-        effort, told = max(self._effort, k), dict[str, Any]()
+        told, share = dict[str, Any](), 1.0
         if allowed is not None:
-            told["sel"] = selector(self._faiss, allowed)
-            effort = min(self.most_effort, math.ceil(effort * len(allowed) / np.count_nonzero(allowed)))
+            told["sel"], share = selector(self._faiss, allowed), np.count_nonzero(allowed) / len(allowed)
+        effort = effort_for(self._effort, self._tuned_k, k, share, self.most_effort)
         with faiss_threads(self._faiss, threads):
             params = self._faiss.SearchParametersHNSW(efSearch=max(effort, k), **told)
             scores, rows = self._index.search(queries, k, params=params)
@@ -116,16 +118,16 @@ class HNSWIndex(VectorIndex):
         return found_by_faiss(scores, rows, self._exponent)
 
     def _save(self, folder: Path) -> None:
-        write_state(folder, {"exponent": self._exponent, "effort": self._effort})
+        write_state(folder, {key: getattr(self, name) for key, name in _STATE.items()})
         self._faiss.write_index(self._index, str(folder / _FILE))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        faiss, state = faiss_module(), read_state(folder, {"exponent": int, "effort": int})
+        faiss, state = faiss_module(), read_state(folder, dict.fromkeys(_STATE, int))
         try:
             index = faiss.read_index(str(folder / _FILE))
         except RuntimeError as error:
             raise BundleError(f"{folder / _FILE}: cannot be read: {' '.join(str(error).split())}") from None
-        if not isinstance(index, faiss.IndexHNSWSQ) or not 1 <= state["effort"] <= _MOST_EFFORT:
+        if not isinstance(index, faiss.IndexHNSWSQ) or min(state["effort"], state["tuned_k"]) < 1:
             raise BundleError(f"{folder}: is no HNSW index that this version knows; the index is damaged")
-        return cls(cls.Config(), index, state["exponent"], state["effort"])
+        return cls(cls.Config(), index, state["exponent"], state["effort"], state["tuned_k"])

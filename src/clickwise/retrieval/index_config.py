@@ -13,6 +13,7 @@ from clickwise.registry import indexes
 from clickwise.retrieval.exact import ExactIndex
 from clickwise.retrieval.faiss_index import EXACT_UP_TO, FaissIndex
 from clickwise.retrieval.hnsw import HNSWIndex
+from clickwise.retrieval.vector_index import DEFAULT_K
 
 __all__ = ["ExactIndex", "FaissIndex", "HNSWIndex", "IndexConfig", "index_config"]
 
@@ -31,7 +32,7 @@ class IndexConfig:
 
     kind: str = "auto"
     recall: float = 0.95
-    k: int = 100
+    k: int = DEFAULT_K
     effort: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
 

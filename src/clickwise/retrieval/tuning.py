@@ -19,6 +19,7 @@ _TIMED_SECONDS = 2.0
 _FEWEST_TO_PART = 20
 _ROUNDING = 1e-5
 """Of float32 sums in another order."""
+_NEARLY = 0.995
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,23 +91,32 @@ class Truth:
 
 
 def tuned(index: VectorIndex, truth: Truth, recall: float, threads: int) -> VectorIndex:
-    """The index with the smallest effort that finds the recall; with its greatest, where none does."""
-    if not index.most_effort:
+    """The index with the smallest effort that finds the recall.
+
+    Where none does (of items that are nearly alike, half precision mixes up some), the smallest that finds all but half
+    a percent of what the greatest does.
+    """
+    most = index.most_effort
+    if not most:
         return index
-    reached: dict[int, bool] = {}
+    found: dict[int, float] = {}
 
     def reaches(effort: int) -> bool:
-        if effort not in reached:
-            reached[effort] = truth.recall(index.with_effort(effort), threads) >= recall
-        return reached[effort]
+        if effort not in found:
+            found[effort] = truth.recall(index.with_effort(effort, truth.k), threads)
+        return found[effort] >= recall
 
     low, high = 0, 1
-    while high < index.most_effort and not reaches(high):
-        low, high = high, min(2 * high, index.most_effort)
+    while high < most and not reaches(high):
+        low, high = high, min(2 * high, most)
+    if high == most and not reaches(most):
+        recall = _NEARLY * found[most]
+        low = max((effort for effort, share in found.items() if share < recall), default=0)
+        high = min(effort for effort, share in found.items() if share >= recall)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if reaches(middle) else (middle, high)
-    return index.with_effort(high)
+    return index.with_effort(high, truth.k)
 
 
 def built(
@@ -139,7 +149,7 @@ def built(
         if config.effort is None:
             index = tuned(index, tuning, config.recall, threads)
         elif index.most_effort:
-            index = index.with_effort(min(config.effort, index.most_effort))
+            index = index.with_effort(min(config.effort, index.most_effort), config.k)
         share, measured_on, times = (
             measuring.recall(index, threads),
             len(measuring.queries),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -17,6 +18,9 @@ from clickwise.retrieval.merging import nothing, padded
 
 MAPPED = "mapped"
 """Folder, inside the one that an index saves to, of the files that opening maps and does not read."""
+
+DEFAULT_K = 100
+"""Of how many vectors the recall is asked for, unless told otherwise."""
 
 _STATE = "index.json"
 _CHECKED_AT_ONCE = 1 << 16
@@ -107,8 +111,11 @@ class VectorIndex(ABC):
         """The largest `effort` that makes sense; 0: there is nothing to tune."""
         return 0
 
-    def with_effort(self, effort: int) -> Self:
-        """The same vectors, searched with another effort, from 1 to `most_effort`."""
+    def with_effort(self, effort: int, k: int) -> Self:
+        """The same vectors, searched with another effort, from 1 to `most_effort`, where up to `k` are asked for.
+
+        A search for more makes a larger effort.
+        """
         return self
 
     def save(self, folder: Path) -> None:
@@ -176,6 +183,15 @@ def checked_queries(queries: np.ndarray, dim: int) -> np.ndarray:
     if odd.any():
         raise DataError("has a number that is not finite", file="queries", row=int(np.argmax(odd)) + 1)
     return queries
+
+
+def effort_for(effort: int, tuned_k: int, k: int, share: float, most: int) -> int:
+    """The effort of a search for k of a share of the vectors, where `effort` is meant for `tuned_k` of all.
+
+    In proportion to 1 / share: so many more vectors lie between those that are allowed. And to the root of k, about
+    what tuning finds for larger k.
+    """
+    return min(most, math.ceil(effort * max(1.0, k / tuned_k) ** 0.5 / share))
 
 
 def write_state(folder: Path, values: dict[str, Any]) -> None:

@@ -143,7 +143,7 @@ def test_long_vectors_are_found_first(monkeypatch: pytest.MonkeyPatch) -> None:
     best = np.argsort(-(queries @ x.T), axis=1)[:, :10]
 
     def recall() -> float:
-        index = FaissIndex.build(FaissIndex.Config(exact_up_to=0, lists=64), x, 1).with_effort(12)
+        index = FaissIndex.build(FaissIndex.Config(exact_up_to=0, lists=64), x, 1).with_effort(12, 10)
         found = index.search(queries, 10).rows
         return float(np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found.tolist(), best.tolist(), strict=True)]))
 

@@ -9,7 +9,7 @@ from clickwise.retrieval.faiss_index import FaissIndex
 from clickwise.retrieval.found import Found
 from clickwise.retrieval.index_config import IndexConfig
 from clickwise.retrieval.tuning import Truth, built, latencies_ms, tuned
-from clickwise.retrieval.vector_index import VectorIndex
+from clickwise.retrieval.vector_index import VectorIndex, effort_for
 
 RNG = np.random.default_rng(0)
 VECTORS = RNG.normal(size=(3000, 8)).astype(np.float32)
@@ -31,7 +31,7 @@ def naive_recall(index: VectorIndex, queries: np.ndarray, k: int) -> float:
 def test_recall_is_the_share_of_the_best_that_is_found() -> None:
     truth = Truth.of(VECTORS, QUERIES, 10)
     for effort in (1, 4, 40):
-        index = lists().with_effort(effort)
+        index = lists().with_effort(effort, 10)
         assert truth.recall(index) == pytest.approx(naive_recall(index, QUERIES, 10), abs=1e-9)
 
 
@@ -56,12 +56,25 @@ def test_the_smallest_effort_that_reaches_the_recall(recall: float) -> None:
     truth = Truth.of(VECTORS, QUERIES, 10)
     index = tuned(lists(), truth, recall, 1)
     assert truth.recall(index) >= recall
-    assert index.effort == 1 or truth.recall(index.with_effort(index.effort - 1)) < recall
+    assert index.effort == 1 or truth.recall(index.with_effort(index.effort - 1, 10)) < recall
 
 
-def test_a_recall_out_of_reach_takes_the_greatest_effort() -> None:
-    truth = Truth(VECTORS, QUERIES, np.full(80, 1e30, np.float32), 10)
-    assert tuned(lists(), truth, 0.9, 1).effort == 40
+def test_a_recall_out_of_reach_takes_what_finds_nearly_as_much_as_everything() -> None:
+    truth = Truth.of(VECTORS, QUERIES, 10)
+    unreachable = Truth(VECTORS, QUERIES, np.where(np.arange(80) < 40, truth.last, np.float32(1e30)), 10)
+    index = tuned(lists(), unreachable, 0.9, 1)
+    most = unreachable.recall(index.with_effort(40, 10))
+    assert most == pytest.approx(0.5, abs=0.01)
+    assert unreachable.recall(index) >= 0.995 * most and 1 < index.effort < 40
+    assert unreachable.recall(index.with_effort(index.effort - 1, 10)) < 0.995 * most
+
+
+def test_more_is_looked_at_for_more_items_and_for_a_share_of_them() -> None:
+    assert effort_for(8, 100, 100, 1.0, 1000) == 8
+    assert effort_for(8, 100, 20, 1.0, 1000) == 8
+    assert effort_for(8, 100, 400, 1.0, 1000) == 16
+    assert effort_for(8, 100, 100, 0.1, 1000) == 80
+    assert effort_for(8, 100, 400, 0.01, 1000) == 1000
 
 
 def test_what_is_measured_is_measured_on_other_queries() -> None:
