@@ -18,6 +18,7 @@ from clickwise.data.presets import PRESETS
 from clickwise.errors import ConfigError
 from clickwise.features.inference import infer_schema
 from clickwise.models import build_model
+from clickwise.registry import models
 from clickwise.run_config import RunConfig, run_config
 from clickwise.schema import Schema
 from model_inputs import SPECS, make_batch
@@ -33,6 +34,9 @@ def sample_of(run: RunConfig) -> pa.Table:
     features = {**hints.get("features", {}), **schema.get("features", {})}
     columns = dict.fromkeys(feature.get("column", name) for name, feature in features.items()) or {"ad": None}
     table: dict[str, Any] = {name: [f"{i % 3}" for i in range(8)] for name in columns}
+    for role in ("group", "item", "weight"):
+        if name := schema.get(role) or hints.get(role):
+            table.setdefault(name, [f"{i % 3}" for i in range(8)])
     for role in ("time", "label"):
         name = schema.get(role) or hints.get(role)
         if name:
@@ -67,6 +71,20 @@ def test_a_recipe_is_a_whole_run(path: Path) -> None:
     features = {feature.name for feature in resolved(run).features}
     assert features >= set(declared)
     assert run.model == run_config(tomllib.loads(run.to_toml(resolved(run)))).model
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_a_recipe_for_retrieval_has_two_sides(path: Path) -> None:
+    run = run_config(path)
+    if (run.training.objective or models.get(models.name_of(run.model)).objective) == "logistic":
+        pytest.skip("tells clicks from the rest")
+    schema = resolved(run)
+    names = {feature.name for feature in schema.features}
+    assert schema.item in {feature.column for feature in schema.features if feature.name in schema.item_side}
+    assert set(schema.item_side) < names
+    assert schema.group, "evaluation knows queries by their group"
+    joined = {name for side in run.data.tables for name in side.columns}
+    assert joined <= set(schema.columns()), "a column that is joined and not used"
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)

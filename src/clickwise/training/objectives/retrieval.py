@@ -67,8 +67,9 @@ class RetrievalObjective(Objective):
     def __init__(self, model: TwoTower, train: Rows, valid: Rows | None, config: TrainingConfig) -> None:
         self._model, self._config = model, config.retrieval
         self._loss = config.objective or model.objective
-        self._rows: Rows = SampledRows(train, 0.0)
-        if not len(self._rows):
+        clicks = SampledRows(train, 0.0)
+        self._rows: Rows = train if len(clicks) == len(train) else clicks  # nothing is left out: no copies
+        if not len(clicks):
             raise DataError("no training row has label 1", fix="retrieval learns from clicks alone; check the label")
         self.corpus = gather(item for _, item in clicked(model, train))
         self._frequency = FrequencyEstimator(len(self.corpus), self._config.frequency_rate)

@@ -22,6 +22,7 @@ from clickwise.training.interrupt import Interrupt
 from clickwise.training.objectives import RetrievalObjective
 from clickwise.training.objectives.hard import DEPTH, HardNegatives
 from clickwise.training.objectives.retrieved import Validation, vectors_of
+from clickwise.training.objectives.sampling import SampledRows
 from model_inputs import InMemoryRows
 
 USERS, ITEMS, GROUPS = 60, 40, 4
@@ -242,6 +243,18 @@ def test_rows_that_were_not_clicked_are_left_out() -> None:
     assert len(mixed) == len(alone) == int(label.sum())
     assert mixed.corpus.names.tolist() == alone.corpus.names.tolist()
     assert mixed.corpus.counts.tolist() == alone.corpus.counts.tolist()
+
+
+def test_rows_of_clicks_alone_are_read_as_they_are() -> None:
+    """Steps are those of a log that had other rows beside them."""
+    user, item = log(500, 6)
+    alone = RetrievalObjective(model(), rows_of(user, item), None, CONFIG)
+    assert isinstance(alone._rows, InMemoryRows)
+    sampled = SampledRows(rows_of(user, item), 0.0)
+    for batch, same in zip(alone._rows.batches(64, 3, 2), sampled.batches(64, 3, 2), strict=True):
+        assert torch.equal(batch.sparse, same.sparse)
+    mixed = RetrievalObjective(model(), rows_of(user, item, (np.arange(500) > 0).astype(np.float32)), None, CONFIG)
+    assert isinstance(mixed._rows, SampledRows)
 
 
 def test_what_cannot_be_trained_is_said() -> None:
