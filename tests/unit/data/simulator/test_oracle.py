@@ -60,6 +60,10 @@ def test_the_size_of_blocks_changes_nothing():
     expected = ORACLE.probability(requests, ADS)
     with mock.patch.object(module, "BLOCK_PAIRS", 3 * len(ADS)):
         np.testing.assert_array_equal(ORACLE.probability(requests, ADS), expected)
+        own = np.random.default_rng(0).permuted(np.tile(ADS, (20, 1)), axis=1)
+        place = np.searchsorted(ADS, own)
+        found = ORACLE.probability(requests, own)
+        np.testing.assert_array_equal(found, np.take_along_axis(expected, place, axis=1))
 
 
 @settings(max_examples=25, deadline=None)

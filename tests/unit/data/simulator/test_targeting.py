@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from clickwise.data.simulator import Oracle, ad_numbers, ads_of_day, catalogue_config, requests, simulate
-from clickwise.data.simulator.targeting import CANDIDATES, targeted
-from clickwise.data.simulator.traffic import arriving
+from clickwise.data.simulator.targeting import CANDIDATES
+from clickwise.data.simulator.traffic import arriving, shown
 from clickwise.data.simulator.world import World
 
 PLAIN = catalogue_config(4_000, rows=30_000, seed=2)
@@ -36,8 +36,7 @@ def test_another_ad_is_a_likelier_one(logs):
 def test_what_was_shown_is_whole_and_every_day_has_a_draw_of_its_own():
     world, row, other = World(PLAIN), np.arange(2_000), []
     for day in (0, 1):
-        seen = arriving(world, replace(PLAIN, start_day=day), row)
-        found = targeted(world, day, row, seen, 0.4)
+        seen, found = (f(world, replace(TARGETED, start_day=day), row) for f in (arriving, shown))
         np.testing.assert_array_equal(found.campaign, world.campaign_of(found.ad))
         other.append(found.ad != seen.ad)
     assert (other[0] & other[1]).mean() == pytest.approx(other[0].mean() * other[1].mean(), abs=0.03)
