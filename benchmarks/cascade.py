@@ -32,7 +32,7 @@ import clickwise as cw
 from catalogue_world import CatalogueWorld, add_flags, build, rough_lists, sizes_of
 from clickwise.data.simulator import ad_numbers
 from clickwise.native import set_threads
-from clickwise.pipeline import build_recommender
+from clickwise.pipeline import build_recommender, is_recommender, load_recommender
 from clickwise.retrieval.recommender import Recommender
 from report import machine_line, table, write_results
 
@@ -43,7 +43,9 @@ TIMED = 500
 
 
 def made(world: CatalogueWorld, options: argparse.Namespace) -> Recommender:
-    """The recommender of tomorrow's ads, by models of today's log."""
+    """The recommender of tomorrow's ads, by models of today's log; the one in `--keep`, if it is there."""
+    if options.keep is not None and is_recommender(options.keep):
+        return load_recommender(options.keep)
     threads = [f"training.threads={options.threads}"]
     short = ["training.epochs=1", "training.batch_size=256"] if options.short else []
     recipe = ROOT / "recipes" / "simulated_towers.toml"
@@ -57,7 +59,7 @@ def made(world: CatalogueWorld, options: argparse.Namespace) -> Recommender:
         settings=["model.hidden_dims=[128, 64]", "training.epochs=2", *threads, *short, *options.ranker],
     )
     told = [f"recommender.candidates={options.candidates}", "recommender.constants.position=1"]
-    return build_recommender(towers, world.catalogue, ranker=ranker, queries=world.log, settings=told)
+    return build_recommender(towers, world.catalogue, options.keep, ranker=ranker, queries=world.log, settings=told)
 
 
 def lists_of(recommender: Recommender, world: CatalogueWorld, candidates: int) -> dict[str, np.ndarray]:
@@ -105,6 +107,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of training")
     parser.add_argument("--towers", nargs="*", default=[], help="settings of the towers, such as training.epochs=3")
     parser.add_argument("--ranker", nargs="*", default=[], help="settings of the ranking model")
+    parser.add_argument("--keep", type=Path, help="folder to keep the recommender in, and to take it from")
     options = parser.parse_args()
     world = build(sizes_of(options), options.worlds)
     recommender = made(world, options)

@@ -1,4 +1,4 @@
-"""MovieLens 100K: two towers with side features beside matrix factorisation and popularity, on the last three tenths by time.
+"""MovieLens 100K, the last three tenths by time: two towers with side features, matrix factorisation, popularity.
 
     python benchmarks/movielens.py DATA/ml-100k
 
