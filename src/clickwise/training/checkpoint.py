@@ -20,6 +20,7 @@ from clickwise.optim import Optimizer
 from clickwise.training.config import TrainingConfig, training_config_to_data
 from clickwise.training.state import Position
 
+_States = dict[str, dict[str, Tensor]]
 _FORMAT_VERSION = 2
 _MAY_CHANGE = ("epochs", "patience", "threads")
 """Keys that may differ on resume: they change when training ends or how fast it is, not what a step does.
@@ -29,9 +30,9 @@ Where a schedule spans all planned steps, `epochs` is no such key."""
 class Checkpoints:
     """The checkpoints of one run: `folder/step-<n>/`, the newest whole one is the one that counts, older ones go.
 
-    step-<n>/model.safetensors, optimizer.safetensors, objective.safetensors, random.safetensors (torch's generator),
-    best.safetensors (after a first validation), and run.json (position, history, training config, rows of the training
-    set).
+    step-<n>/model.safetensors, optimizer.safetensors, objective.safetensors, average.safetensors (where weights are
+    averaged), random.safetensors (torch's generator), best.safetensors (after a first validation), and run.json
+    (position, history, training config, rows of the training set).
 
     Args:
         folder: of the run.
@@ -50,10 +51,10 @@ class Checkpoints:
         found = [p for p in self.folder.glob("step-*") if (p / "run.json").is_file()]
         return max(found, key=lambda p: int(p.name.removeprefix("step-")), default=None)
 
-    def save(
-        self, model: nn.Module, optimizer: Optimizer, objective: dict[str, Tensor], position: Position, best: Path
-    ) -> None:
+    def save(self, model: nn.Module, optimizer: Optimizer, others: _States, position: Position, best: Path) -> None:
         """Write a checkpoint of `position`, then remove the older ones.
+
+        `others` is more state, by the names of its files.
 
         Raises:
             DataError: the disk is full or cannot be written to; the previous checkpoint stays.
@@ -62,7 +63,8 @@ class Checkpoints:
         with whole_folder(target) as new:
             save_tensors(model.state_dict(), new / "model.safetensors")
             save_tensors(optimizer.state_dict(), new / "optimizer.safetensors")
-            save_tensors(objective, new / "objective.safetensors")
+            for name, state in others.items():
+                save_tensors(state, new / f"{name}.safetensors")
             save_tensors({"torch": torch.get_rng_state()}, new / "random.safetensors")
             if position.best_step is not None:
                 _link(best, new / "best.safetensors")
@@ -72,10 +74,8 @@ class Checkpoints:
             if old != target:
                 shutil.rmtree(old, ignore_errors=True)
 
-    def load(
-        self, folder: Path, model: nn.Module, optimizer: Optimizer, objective: dict[str, Tensor], best: Path
-    ) -> Position:
-        """Bring model, optimiser, objective, torch's generator and the best weights back to where `folder` was saved.
+    def load(self, folder: Path, model: nn.Module, optimizer: Optimizer, others: _States, best: Path) -> Position:
+        """Bring model, optimiser, `others`, torch's generator and the best weights back to where `folder` was saved.
 
         Raises:
             ConfigError: it was saved by a run with another training config or other data.
@@ -88,7 +88,8 @@ class Checkpoints:
             load_into(model.state_dict(), folder / "model.safetensors")
             load_into(state, folder / "optimizer.safetensors")
             optimizer.load_state_dict(state)
-            load_into(objective, folder / "objective.safetensors")
+            for name, tensors in others.items():
+                load_into(tensors, folder / f"{name}.safetensors")
             random: dict[str, Tensor] = {"torch": torch.empty_like(torch.get_rng_state())}
             load_into(random, folder / "random.safetensors")
             position = Position(**run["position"])

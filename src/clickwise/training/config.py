@@ -72,6 +72,9 @@ class TrainingConfig:
             of retrieval. None: the first of the two.
         patience: stop after this many validations without improvement; 0 never stops early.
         min_delta: an improvement is larger than this.
+        average_weights: d in [0, 1). What is validated, kept and given back is not the weights but their exponential
+            average over the validations, a = d a + (1 - d) w; without validation rows over the ends of the epochs.
+            Training itself goes on with the weights. 0 is off (see `AverageWeights`).
         reduce_on_plateau: factor in (0, 1] of the learning rates after a validation without improvement; 1 is off.
         clip_grad_norm: largest joint norm of all gradients; None is off.
         precision: of the operands of dense layers in training: "fp32", "bf16" (sums, tables, optimiser state and master
@@ -98,6 +101,7 @@ class TrainingConfig:
     monitor: Literal["log_loss", "roc_auc", "recall_at_20", "ndcg_at_20"] | None = None
     patience: int = 2
     min_delta: float = 0.0
+    average_weights: float = 0.0
     reduce_on_plateau: float = 1.0
     clip_grad_norm: float | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -114,6 +118,7 @@ class TrainingConfig:
         require(self.schedule in SCHEDULES, "schedule", self.schedule, ", ".join(SCHEDULES))
         require(0.0 <= self.final_rate <= 1.0, "final_rate", self.final_rate, "a number in [0, 1]")
         require(0.0 <= self.label_smoothing < 1.0, "label_smoothing", self.label_smoothing, "a number in [0, 1)")
+        require(0.0 <= self.average_weights < 1.0, "average_weights", self.average_weights, "a number in [0, 1)")
         keep = self.negative_keep_rate
         require(0.0 < keep <= 1.0, "negative_keep_rate", keep, "a number in (0, 1]")
         require(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "'auto', 'fp32' or 'bf16'")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from clickwise.errors import ClickwiseError, DataError
 from clickwise.models import Ranker
@@ -17,6 +18,7 @@ from clickwise.native import freed_memory_kept, set_threads
 from clickwise.native.precision import resolve, using
 from clickwise.optim import Optimizer
 from clickwise.progress import Progress
+from clickwise.training.average import AverageWeights
 from clickwise.training.best import BestWeights, best_weights
 from clickwise.training.checkpoint import Checkpoints
 from clickwise.training.config import TrainingConfig, default_batch_size
@@ -117,11 +119,13 @@ class _Run:
         self.precision = resolve(config.precision)
         self.batch_size = config.batch_size or default_batch_size(len(objective))
         self.planned_steps = config.epochs * -(-len(objective) // self.batch_size)
+        decay = config.average_weights
+        self.average = AverageWeights(model, decay, best.path.parent) if decay else None
         self._between_steps = True
 
     def run(self, checkpoints: Checkpoints | None) -> TrainingResult:
         if checkpoints is not None and (latest := checkpoints.latest()) is not None:
-            self.position = checkpoints.load(latest, self.model, self.optimizer, self.objective.state(), self.best.path)
+            self.position = checkpoints.load(latest, self.model, self.optimizer, self._state(), self.best.path)
             self.progress.note(f"going on from {latest}: epoch {self.position.epoch + 1}, step {self.position.step}")
         self._started = time.perf_counter() - self.position.seconds
         interrupted = False
@@ -139,6 +143,8 @@ class _Run:
             self.best.restore(self.model)
         else:
             self.optimizer.settle()
+            if self.average is not None and self.average.taken:
+                self.average.exchange()
         return TrainingResult(
             history=p.history,
             best_epoch=p.best_epoch,
@@ -180,6 +186,10 @@ class _Run:
             self.objective.check()
         if self.validates and p.validated_step < p.step:
             self._validate()
+        elif not self.validates:
+            self.optimizer.settle()
+            with self._averaged():
+                pass
         return True
 
     def _step(self, step: Any) -> None:
@@ -217,10 +227,11 @@ class _Run:
         """Measure, remember, keep the weights if they are the best; false when patience has run out."""
         p, c = self.position, self.config
         self.optimizer.settle()
-        figures = self.objective.validate(self.progress, self.interrupt)
-        better = not p.best_metrics or _gain(self.monitor, p.best_metrics, figures) > c.min_delta
-        if better:
-            self.best.keep(self.model)
+        with self._averaged():
+            figures = self.objective.validate(self.progress, self.interrupt)
+            better = not p.best_metrics or _gain(self.monitor, p.best_metrics, figures) > c.min_delta
+            if better:
+                self.best.keep(self.model)
         self._between_steps = False
         train_loss = p.loss_sum / p.loss_rows
         seconds = time.perf_counter() - self._started
@@ -239,6 +250,21 @@ class _Run:
         self.progress.validated(p.history[-1])
         return not self._out_of_patience()
 
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The weights are let into the average, and the model has that in this block; nothing without averaging."""
+        if self.average is None:
+            yield
+            return
+        self._between_steps = False
+        self.average.take(self.position.step)
+        self.average.exchange()
+        try:
+            yield
+        finally:
+            self.average.exchange()
+            self._between_steps = True  # not so where a second Ctrl-C cut an exchange in half
+
     def _out_of_patience(self) -> bool:
         return 0 < self.config.patience <= self.position.stale
 
@@ -249,7 +275,12 @@ class _Run:
     def _save(self, checkpoints: Checkpoints | None) -> None:
         if checkpoints is not None:
             self.position.seconds = time.perf_counter() - self._started
-            checkpoints.save(self.model, self.optimizer, self.objective.state(), self.position, self.best.path)
+            checkpoints.save(self.model, self.optimizer, self._state(), self.position, self.best.path)
+
+    def _state(self) -> dict[str, dict[str, Tensor]]:
+        """What a checkpoint holds beside the model and the optimiser, by the names of its files."""
+        average = {} if self.average is None else {"average": self.average.state()}
+        return {"objective": self.objective.state(), **average}
 
 
 def _gain(monitor: str, before: dict[str, float], after: dict[str, float]) -> float:

@@ -43,6 +43,7 @@ def test_round_trip(config):
         ({"epochs": "3"}, "training.epochs: got '3', allowed is a whole number"),
         ({"monitor": "auc"}, "training.monitor: got 'auc'"),
         ({"seed": -1}, "training.seed: got -1"),
+        ({"average_weights": 1.0}, "training.average_weights: got 1.0, allowed is a number in [0, 1)"),
         ({"reduce_on_plateau": 0.0}, "training.reduce_on_plateau: got 0.0"),
         ({"clip_grad_norm": 0.0}, "training.clip_grad_norm: got 0.0"),
         ({"optimizer": "adm"}, "training.optimizer.name: unknown optimizer 'adm' (did you mean 'adam'?)"),

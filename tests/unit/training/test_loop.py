@@ -51,6 +51,7 @@ CONFIG = TrainingConfig(
 MORE = dataclasses.replace(
     CONFIG, embedding_decay=0.5, schedule="cosine", warmup_steps=5, label_smoothing=0.1, negative_keep_rate=0.7
 )
+AVERAGED = dataclasses.replace(MORE, average_weights=0.6)
 
 
 def model(config=MODEL, seed: int = 5):
@@ -243,7 +244,7 @@ def test_a_second_ctrl_c_interrupts_at_once_and_still_ends_cleanly():
     ],
     ids=str,
 )
-@pytest.mark.parametrize("config", [CONFIG, MORE], ids=["plain", "more"])
+@pytest.mark.parametrize("config", [CONFIG, MORE, AVERAGED], ids=["plain", "more", "averaged"])
 def test_resume_after_ctrl_c_is_bit_equal_to_the_uninterrupted_run(press, config, tmp_path):
     whole = model()
     expected = train_model(whole, TRAIN, VALID, config)
