@@ -23,7 +23,8 @@ class RetrievalConfig:
         hard_negatives: items of each step, from the second pass on, that the model itself scores highest for some of
             the queries: candidates too (see `HardNegatives`).
         correct_sampling: correct the sampled softmax for how often an item is a candidate (see `sampled_softmax`).
-        frequency_rate: of `FrequencyEstimator`, in (0, 1].
+        frequency_rate: of `FrequencyEstimator`, in (0, 1]; 0 takes how often an item is in a batch from its count in
+            all training rows, which is exact and knows no drift.
         margin: of `cosine_contrastive`, in [-1, 1].
         negative_weight: of `cosine_contrastive`, > 0.
     """
@@ -38,7 +39,7 @@ class RetrievalConfig:
     def __post_init__(self) -> None:
         for key in ("uniform_negatives", "hard_negatives"):
             require(getattr(self, key) >= 0, key, getattr(self, key), "a whole number >= 0")
-        require(0.0 < self.frequency_rate <= 1.0, "frequency_rate", self.frequency_rate, "a number in (0, 1]")
+        require(0.0 <= self.frequency_rate <= 1.0, "frequency_rate", self.frequency_rate, "a number in [0, 1]")
         require(-1.0 <= self.margin <= 1.0, "margin", self.margin, "a number in [-1, 1]")
         require(0.0 < self.negative_weight < float("inf"), "negative_weight", self.negative_weight, "a number > 0")
 

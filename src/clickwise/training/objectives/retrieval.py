@@ -72,7 +72,8 @@ class RetrievalObjective(Objective):
         if not len(clicks):
             raise DataError("no training row has label 1", fix="retrieval learns from clicks alone; check the label")
         self.corpus = gather(item for _, item in clicked(model, train))
-        self._frequency = FrequencyEstimator(len(self.corpus), self._config.frequency_rate)
+        rate = self._config.frequency_rate
+        self._frequency = FrequencyEstimator(len(self.corpus), rate) if rate else None
         self._hard = HardNegatives(model, self.corpus, self._config.hard_negatives)
         self._validation = None if valid is None else Validation(model, self.corpus, train, valid)
 
@@ -128,11 +129,18 @@ class RetrievalObjective(Objective):
         """[C], ln of the probability that an item is a candidate; None where it is not to be corrected."""
         if not self._config.correct_sampling:
             return None
-        self._frequency.update(step.names[: step.in_batch], number)
         drawn = min(self._config.uniform_negatives, len(self.corpus)) / len(self.corpus)
-        absent = (1.0 - self._frequency.probability(step.names)) * (1.0 - drawn)
+        absent = (1.0 - self._in_batch(step, number)) * (1.0 - drawn)
         absent[len(absent) - step.hard :] = 0.0
         return torch.log1p(-absent).clamp(min=-30.0)
+
+    def _in_batch(self, step: Candidates, number: int) -> Tensor:
+        """[C] float32, the probability of an item to be in a batch: 1 - (1 - its share of all rows)^B, or estimated."""
+        if self._frequency is None:
+            share = self.corpus.counts[self.corpus.find(step.names)] / self.corpus.counts.sum()
+            return torch.from_numpy(-np.expm1(len(step) * np.log1p(-share))).float()
+        self._frequency.update(step.names[: step.in_batch], number)
+        return self._frequency.probability(step.names)
 
     def check(self) -> None:
         if len(self.corpus) < 2:
@@ -143,4 +151,4 @@ class RetrievalObjective(Objective):
         return self._validation.measure(progress, interrupt)
 
     def state(self) -> dict[str, Tensor]:
-        return {**self._frequency.state(), **self._hard.state()}
+        return {**(self._frequency.state() if self._frequency else {}), **self._hard.state()}

@@ -105,6 +105,18 @@ def test_the_loss_of_a_step_worked_by_hand() -> None:
     assert loss == pytest.approx(total / len(u), rel=1e-5)
 
 
+def test_the_correction_by_counts_is_the_chance_to_be_in_a_batch() -> None:
+    asked = objective(frequency_rate=0.0, uniform_negatives=3)
+    step = next(asked.steps(16, 5, 0))
+    log_q = asked._log_q(step, 1)
+    items = TRAIN.batch.sparse[:, 1].tolist()
+    assert log_q is not None
+    for item, found in zip(step.item.sparse[:, 0].tolist(), log_q.tolist(), strict=True):
+        absent = (1.0 - items.count(item) / len(items)) ** 16 * (1.0 - 3 / len(asked.corpus))
+        assert found == pytest.approx(math.log(1.0 - absent), rel=1e-4)
+    assert asked.state() == {}
+
+
 def test_the_correction_takes_out_what_popularity_put_in() -> None:
     """Queries tell nothing here, so the best score of an item, when corrected, is ln of its share of the clicks, and
     without the correction, every candidate being there once, its share among the batches that have it: far flatter.
