@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors
 
 import clickwise as cw
 
@@ -56,7 +57,7 @@ CROSSES = {
         "price": {"transform": "bucket", "num_buckets": 4},
         "age": {"transform": "standard"},
         "user_x_tags": {"transform": "cross", "of": ["user", "tags"], "min_count": 2},
-        "user_x_price": {"transform": "cross", "of": ["user", "price"], "num_buckets": 16},
+        "user_x_price": {"transform": "cross", "of": ["user", "price"], "num_buckets": 100},
     },
 }
 
@@ -68,6 +69,11 @@ def test_it_scores_as_it_did(version: str) -> None:
     np.testing.assert_allclose(bundle.predict(expected["rows"]), expected["probabilities"], rtol=1e-5)
     encoded = bundle.pipeline.encode(bundle_batch(bundle, expected["rows"]))
     assert encoded.sparse.tolist() == expected["table_rows"]
+
+
+def test_the_golden_table_of_crosses_is_stored_as_the_rows_that_are_not_zero() -> None:
+    with safetensors.safe_open(BUNDLES / "v1_crosses" / "bundle" / "weights.safetensors", framework="np") as weights:
+        assert {f"wide.ids.table.weight.{part}" for part in ("rows", "values")} < set(weights.keys())
 
 
 def bundle_batch(bundle: cw.Bundle, rows: list[dict]):  # type: ignore[no-untyped-def]
@@ -106,7 +112,7 @@ def with_crosses(rows: list[dict], out: Path) -> cw.Bundle:
         {**row, "click": int(hash_of(i) < (0.65 if row["tags"] and row["price"] > 2 else 0.15))}
         for i, row in enumerate(rows)
     ]
-    group = {"parameters": "wide.*", "optimizer": {"name": "ftrl", "learning_rate": 0.1, "l1": 0.03}}
+    group = {"parameters": "wide.*", "optimizer": {"name": "ftrl", "learning_rate": 0.1, "l1": 0.1}}
     config = {
         "schema": CROSSES,
         "training": {"epochs": 20, "batch_size": 32, "patience": 0, "groups": [group]},
