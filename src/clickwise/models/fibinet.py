@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from clickwise.batch import Batch
 from clickwise.config import require
-from clickwise.layers import MLP, SENET, BilinearInteraction, BilinearKind, Embedding, Linear
+from clickwise.layers import MLP, SENET, BilinearInteraction, BilinearKind, Embedding, Linear, flat_input
 from clickwise.models.checks import check_embedding, check_mlp, check_pairs
 from clickwise.models.ranker import Ranker
 from clickwise.registry import register_model
@@ -76,7 +75,4 @@ class FiBiNET(Ranker):
         if not self.paired:
             return batch.dense
         v = self.embedding(batch)  # [B, F, D]
-        p, a = self.bilinear(v), self.senet(v)  # [B, F (F - 1) / 2, D], [B, F]
-        first, second = torch.triu_indices(v.shape[1], v.shape[1], 1)
-        q = p * (a.index_select(1, first) * a.index_select(1, second)).unsqueeze(2)
-        return torch.cat([p.flatten(1), q.flatten(1), batch.dense], 1)
+        return flat_input(self.bilinear(v, self.senet(v)), batch.dense)

@@ -36,6 +36,7 @@ inline void require_rows(const In<int32_t, 1>& rows, int64_t V) {
   if (outside) throw std::out_of_range("a batch names a table row that is not in the table");
 }
 
+void add_attention(nb::module_&);
 void add_columns(nb::module_&);
 void add_cross(nb::module_&);
 void add_dense(nb::module_&);
