@@ -54,9 +54,7 @@ def test_ids_that_are_numbers_are_known_by_their_text() -> None:
 
 def test_another_id_of_the_same_fingerprint_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue = Catalogue(Shelf.of(ITEMS, "item"))
-    monkeypatch.setattr(
-        fingerprints.Fingerprints, "find", lambda self, tokens, *_: np.full(len(tokens), 2, np.int32)
-    )
+    monkeypatch.setattr(fingerprints.Fingerprints, "find", lambda self, tokens, *_: np.full(len(tokens), 2, np.int32))
     assert catalogue.rows_of(["c", "q"]).tolist() == [2, -1]
 
 
