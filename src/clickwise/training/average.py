@@ -18,11 +18,11 @@ _LINE = 64
 
 
 class AverageWeights:
-    """a_1 = w_1, a_n = decay a_{n-1} + (1 - decay) w_n, with w_n the weights of a model when they are taken.
+    """a_1 = w_1, a_n = d_n a_{n-1} + (1 - d_n) w_n, d_n = min(decay, (1 + n) / (10 + n)), of weights w_n when taken.
 
-    Of all floats in the model's `state_dict`, running statistics of batch normalisation included. Taking and exchanging
-    cost O(V), steps nothing. The averages are in a file, mapped: like the best weights they need no memory that the
-    system could not have back.
+    At first, while weights grow, the average follows them closely. It is of all floats in the model's `state_dict`,
+    running statistics of batch normalisation included. Taking and exchanging cost O(V), steps nothing. The averages are
+    in a file, mapped: like the best weights they need no memory that the system could not have back.
 
     Reference: Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization"; here older
     weights count less and less, so that the beginning is forgotten.
@@ -59,10 +59,10 @@ class AverageWeights:
         """
         if int(self._step) == step:
             return
-        share = 1.0 - self._decay if self.taken else 1.0
-        for name, average in self._averages.items():
-            average.lerp_(self._weights[name], share)
         self._taken += 1
+        decay = min(self._decay, (1 + self.taken) / (10 + self.taken)) if self.taken > 1 else 0.0
+        for name, average in self._averages.items():
+            average.lerp_(self._weights[name], 1.0 - decay)
         self._step.fill_(step)
 
     @torch.no_grad()

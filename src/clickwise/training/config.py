@@ -74,8 +74,8 @@ class TrainingConfig:
         patience: stop after this many validations without improvement; 0 never stops early.
         min_delta: an improvement is larger than this.
         average_weights: d in [0, 1). What is validated, kept and given back is not the weights but their exponential
-            average over the validations, a = d a + (1 - d) w; without validation rows over the ends of the epochs.
-            Training itself goes on with the weights. 0 is off (see `AverageWeights`).
+            average over the validations, a = d a + (1 - d) w, with a smaller d at first; without validation rows over
+            the ends of the epochs. Training itself goes on with the weights. 0 is off (see `AverageWeights`).
         reduce_on_plateau: factor in (0, 1] of the learning rates after a validation without improvement; 1 is off.
         clip_grad_norm: largest joint norm of all gradients; None is off.
         precision: of the operands of dense layers in training: "fp32", "bf16" (sums, tables, optimiser state and master

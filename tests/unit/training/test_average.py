@@ -19,7 +19,7 @@ from clickwise.training.average import AverageWeights
 from model_inputs import SPECS, InMemoryRows, make_batch
 
 SPEC = SPECS["multi_valued"]
-DECAY = 0.6
+DECAYS = [3 / 12, 4 / 13, 0.35, 0.35]  # from the second validation on
 CONFIG = TrainingConfig(
     epochs=5,
     batch_size=32,
@@ -30,7 +30,7 @@ CONFIG = TrainingConfig(
     patience=0,
     threads=1,
 )
-AVERAGED = dataclasses.replace(CONFIG, average_weights=DECAY)
+AVERAGED = dataclasses.replace(CONFIG, average_weights=0.35)
 
 
 def rows(count: int, seed: int) -> InMemoryRows:
@@ -54,8 +54,8 @@ def copy_of(trained) -> dict[str, torch.Tensor]:
 def by_hand(weights: list[dict[str, torch.Tensor]]) -> list[dict[str, torch.Tensor]]:
     """After each: d times the average so far and 1 - d times the weights; whole numbers are the last ones."""
     found = [weights[0]]
-    for new in weights[1:]:
-        floats = {n: DECAY * found[-1][n].double() + (1 - DECAY) * t.double() for n, t in new.items()}
+    for d, new in zip(DECAYS, weights[1:], strict=True):
+        floats = {n: d * found[-1][n].double() + (1 - d) * t.double() for n, t in new.items()}
         found.append({n: t.to(new[n].dtype) if new[n].is_floating_point() else new[n] for n, t in floats.items()})
     return found
 
@@ -130,7 +130,7 @@ def test_the_file_of_the_average_goes_with_the_run(tmp_path):
 def test_weights_count_once_a_step_and_an_exchange_can_be_undone(tmp_path, monkeypatch):
     monkeypatch.setattr(averages, "_AT_ONCE", 7)
     layer = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.BatchNorm1d(5).double(), torch.nn.Linear(5, 1))
-    average = AverageWeights(layer, 0.75, tmp_path)
+    average = AverageWeights(layer, 0.2, tmp_path)
     first = copy_of(layer)
     average.take(4)
     with torch.no_grad():
@@ -141,7 +141,7 @@ def test_weights_count_once_a_step_and_an_exchange_can_be_undone(tmp_path, monke
     average.take(8)
     average.exchange()
     for name, parameter in layer.named_parameters():
-        torch.testing.assert_close(parameter.data, 0.75 * first[name] + 0.5)
+        torch.testing.assert_close(parameter.data, 0.2 * first[name] + 1.6)
     average.exchange()
     assert all(bool((parameter == 2.0).all()) for parameter in layer.parameters())
 
