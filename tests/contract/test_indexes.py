@@ -320,5 +320,6 @@ def test_flipped_bits_of_what_is_mapped_do_no_harm(name: str, built: dict[str, V
                 try:
                     found = work(index)
                     assert (found.rows < C).all() and (found.rows >= -1).all()
+                    assert np.isneginf(found.scores[found.rows == -1]).all()
                 except BundleError:
                     pass

@@ -74,7 +74,8 @@ def found_by_faiss(scores: np.ndarray, rows: np.ndarray, exponent: int) -> Found
     """What faiss found among vectors that were multiplied by 2^exponent."""
     none = rows < 0
     scores[none] = 0.0
-    scores = scaled(scores, -exponent)
+    with np.errstate(over="ignore"):
+        scores = scaled(scores, -exponent)
     scores[none] = -np.inf
     return Found(rows, scores)
 

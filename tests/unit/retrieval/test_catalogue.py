@@ -92,7 +92,11 @@ def test_a_mask_is_computed_once_and_rules_of_other_types_are_other_rules(monkey
     for _ in range(3):
         assert shelf.mask(Rule("flag", "==", 1)).tolist() == [True, False]
         assert shelf.mask(Rule("flag", "==", True)).tolist() == [False, True]
-    assert len(asked) == 2
+        assert shelf.mask(Rule("flag", "in", ("1", "true"))).tolist() == [True, True]
+        assert shelf.mask(Rule("flag", "in", ("1|true",))).tolist() == [False, False]
+    assert len(asked) == 4
+    with pytest.raises(ValueError, match="read-only"):
+        shelf.mask(Rule("flag", "==", 1))[0] = False
 
 
 def test_two_shelves_are_one_catalogue() -> None:

@@ -11,7 +11,7 @@ from clickwise.errors import BundleError
 from clickwise.retrieval import clusters, faiss_index
 from clickwise.retrieval.clusters import clustered
 from clickwise.retrieval.faiss_index import FaissIndex
-from clickwise.retrieval.faiss_library import exponent_of, faiss_module, faiss_threads, halves, whole
+from clickwise.retrieval.faiss_library import exponent_of, faiss_module, faiss_threads, found_by_faiss, halves, whole
 from clickwise.retrieval.half_lists import HalfLists
 
 faiss = faiss_module()
@@ -150,3 +150,10 @@ def test_long_vectors_are_found_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert recall() > 0.85
     monkeypatch.setattr(clusters, "_SAME_LENGTH", np.inf)
     assert recall() < 0.8
+
+
+def test_what_faiss_did_not_find_has_no_score() -> None:
+    lowest = np.finfo(np.float32).min
+    found = found_by_faiss(np.array([[6.0, lowest]], np.float32), np.array([[4, -1]]), 1)
+    assert found.rows.tolist() == [[4, -1]] and found.scores.tolist() == [[3.0, -np.inf]]
+    assert found_by_faiss(np.array([[6.0]], np.float32), np.array([[4]]), -130).scores[0, 0] == np.inf
