@@ -90,12 +90,11 @@ class FaissIndex(VectorIndex):
     def _build(cls, config: Any, vectors: np.ndarray, threads: int) -> Self:
         faiss, rows = faiss_module(), len(vectors)
         count = 1 if rows <= config.exact_up_to else min(config.lists or math.isqrt(rows), rows)
-        with faiss_threads(faiss, threads):
-            exponent = exponent_of(vectors)
-            centres, of = np.zeros((1, vectors.shape[1]), np.float32), np.zeros(rows, np.int64)
-            if count > 1:
-                centres, of = clustered(faiss, vectors, exponent, count, config.seed)
-            lists = HalfLists.made(faiss, vectors, exponent, of, count)
+        exponent = exponent_of(vectors)
+        centres, of = np.zeros((1, vectors.shape[1]), np.float32), np.zeros(rows, np.int64)
+        if count > 1:
+            centres, of = clustered(faiss, vectors, exponent, count, config.seed, threads)
+        lists = HalfLists.made(faiss, vectors, exponent, of, count)
         return cls(config, lists, centres, exponent, -(-count // _FIRST_SHARE))
 
     def __len__(self) -> int:
