@@ -38,7 +38,9 @@ class AverageWeights:
 
     def __init__(self, model: nn.Module, decay: float, folder: Path) -> None:
         self._decay = decay
-        self._weights = {n: t for n, t in model.state_dict().items() if t.is_floating_point() and t.numel()}
+        floats = {n: t for n, t in model.state_dict().items() if t.is_floating_point() and t.numel()}
+        by_memory = {t.data_ptr(): n for n, t in floats.items()}  # a weight that has two names has one average
+        self._weights = {n: floats[n] for n in by_memory.values()}
         self._averages = _mapped(self._weights, folder / "average.bin")
         self._taken, self._step = torch.zeros((), dtype=torch.int64), torch.zeros((), dtype=torch.int64)
 
@@ -69,8 +71,9 @@ class AverageWeights:
     def exchange(self) -> None:
         """Average and weights change places: the model has the average; called again, its weights as they were."""
         for name, average in self._averages.items():
-            pieces = zip(self._weights[name].view(-1).split(_AT_ONCE), average.view(-1).split(_AT_ONCE), strict=True)
-            for weight, other in pieces:
+            weights, others = torch.atleast_1d(self._weights[name]), torch.atleast_1d(average)
+            rows = max(1, _AT_ONCE * len(others) // others.numel())
+            for weight, other in zip(weights.split(rows), others.split(rows), strict=True):
                 aside = weight.clone()
                 weight.copy_(other)
                 other.copy_(aside)

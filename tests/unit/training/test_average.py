@@ -146,6 +146,22 @@ def test_weights_count_once_a_step_and_an_exchange_can_be_undone(tmp_path, monke
     assert all(bool((parameter == 2.0).all()) for parameter in layer.parameters())
 
 
+def test_weights_with_two_names_or_out_of_order_in_memory(tmp_path):
+    layer = torch.nn.ModuleList([torch.nn.Linear(3, 5), torch.nn.Linear(3, 5)])
+    layer[0].weight = torch.nn.Parameter(torch.randn(3, 5).t())
+    layer[1].weight = layer[0].weight
+    average = AverageWeights(layer, 0.2, tmp_path)
+    first = layer[0].weight.detach().clone()
+    average.take(1)
+    with torch.no_grad():
+        layer[0].weight.fill_(2.0)
+    average.take(2)
+    average.exchange()
+    torch.testing.assert_close(layer[1].weight.data, 0.2 * first + 1.6)
+    average.exchange()
+    assert bool((layer[1].weight == 2.0).all())
+
+
 def test_a_full_disk_is_said_before_the_training(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
