@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from clickwise.calibration import Platt
 from clickwise.config import build, to_data
 from clickwise.data.frames import rows_to_batch
 from clickwise.errors import BundleError, ConfigError, clipped
-from clickwise.features.pipeline import FeaturePipeline
+from clickwise.features.pipeline import Encoded, FeaturePipeline
 from clickwise.features.schema_data import schema_to_data
 from clickwise.features.schema_file import schema_to_toml
 from clickwise.features.transform import BadCells
@@ -127,12 +127,8 @@ class Bundle:
         Raises:
             BadCells: cells that cannot be read, all of them.
         """
-        encoded = self.pipeline.encode(data)
-        weights = encoded.slot_weight
         logits = np.empty(data.num_rows, np.float32)
-        for start in range(0, data.num_rows, _BATCH_ROWS):
-            part = slice(start, start + _BATCH_ROWS)
-            batch = Batch.of(encoded.sparse[part], encoded.dense[part], None if weights is None else weights[part])
+        for part, batch in batches_of(self.pipeline.encode(data)):
             logits[part] = batch_logits(self.model, batch)
         return self.calibrator(logits) if self.calibrator else logits
 
@@ -210,6 +206,13 @@ def check_out(folder: str | Path) -> None:
         BundleError: `folder` is a file, or a non-empty folder without a manifest.
     """
     files.BUNDLE.check_out(Path(folder))
+
+
+def batches_of(encoded: Encoded) -> Iterator[tuple[slice, Batch]]:
+    """Encoded rows in batches that stay in the processor's cache, each with which rows it has."""
+    for start in range(0, len(encoded.sparse), _BATCH_ROWS):
+        part = slice(start, start + _BATCH_ROWS)
+        yield part, Batch.of(*(None if each is None else each[part] for each in encoded))  # type: ignore[arg-type]
 
 
 def batch_logits(model: Ranker, batch: Batch) -> np.ndarray:

@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 from clickwise.batch import Batch
-from clickwise.bundle.bundle import Bundle
+from clickwise.bundle.bundle import Bundle, batches_of
 from clickwise.errors import BundleError
 from clickwise.features.pipeline import FeaturePipeline
 from clickwise.models import TwoTower
-
-_BATCH_ROWS = 4096
 
 
 class Towers:
@@ -55,13 +53,9 @@ class Towers:
         return self._vectors(self.item, self._model.item, data)
 
     def _vectors(self, pipeline: FeaturePipeline, tower: Callable[[Batch], Tensor], data: pa.RecordBatch) -> np.ndarray:
-        encoded = pipeline.encode(data)
-        weights = encoded.slot_weight
         found = np.empty((data.num_rows, self.dim), np.float32)
         self._model.eval()
         with torch.inference_mode():
-            for start in range(0, data.num_rows, _BATCH_ROWS):
-                part = slice(start, start + _BATCH_ROWS)
-                batch = Batch.of(encoded.sparse[part], encoded.dense[part], None if weights is None else weights[part])
+            for part, batch in batches_of(pipeline.encode(data)):
                 found[part] = tower(batch).numpy()
         return found

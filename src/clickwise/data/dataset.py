@@ -27,7 +27,7 @@ from clickwise.schema import InputSpec
 
 BLOCK_ROWS = 8_192
 """Rows that stay together when an epoch is shuffled: one read of about a megabyte."""
-WINDOW_BYTES = 64 << 20
+WINDOW_BYTES = 512 << 20
 """Size of the window whose rows are mixed; with the rows handed out it bounds what an epoch holds in memory."""
 
 Scored = tuple[Batch, np.ndarray, np.ndarray, np.ndarray]
@@ -99,7 +99,7 @@ class EncodedPart:
         """Every row exactly once, `batch_size` at a time; the last batch may be shorter.
 
         With a seed, blocks of `BLOCK_ROWS` rows are put in a seeded random order, and the rows of each window of
-        consecutive blocks (`WINDOW_BYTES` in all) are mixed. Memory: one window and a batch. The order depends on the
+        consecutive blocks (at most `WINDOW_BYTES`) are mixed. Memory: one window and a batch. The order depends on the
         seed and the rows alone.
 
         Args:
@@ -132,7 +132,9 @@ class EncodedPart:
         """Rows [<= batch_size] of the shuffled order, from batch `start` on."""
         blocks = -(-len(self) // BLOCK_ROWS)
         order = np.random.default_rng([seed, 0]).permutation(blocks)
-        per_window = max(1, WINDOW_BYTES // (BLOCK_ROWS * self.dtype.itemsize))
+        most = max(1, WINDOW_BYTES // (BLOCK_ROWS * self.dtype.itemsize))
+        windows = max(1, -(-blocks // most))
+        per_window = max(1, -(-blocks // windows))  # of like size: the rows of a small last one would meet too often
         skip = start * batch_size
         left = np.empty(0, self._bytes)  # rows of the last window that did not fill a batch
         buffer = np.empty(min(len(self), per_window * BLOCK_ROWS), self._bytes)

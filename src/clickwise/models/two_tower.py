@@ -119,7 +119,7 @@ class TwoTower(Ranker):
         return query, item
 
     def scaled(self, similarity: Tensor) -> Tensor:
-        """similarity / tau."""
+        """similarity / tau, of similarities or of the queries' vectors."""
         return similarity / self.config.temperature if self.log_scale is None else similarity * self.log_scale.exp()
 
     def forward(self, batch: Batch) -> Tensor:

@@ -12,13 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from clickwise.data.config import DataConfig
-from clickwise.data.quarantine import QuarantineFile
-from clickwise.data.sieve import Sieve
 from clickwise.data.source import Source
 from clickwise.errors import DataError
 from clickwise.evaluation.retrieval import KS, Comparison, Measured, RetrievalReport, Search, Slices, measure_search
 from clickwise.features.sampling import splitmix64
-from clickwise.pipeline.held_out_rows import HeldOutReader, HeldOutRows, Numbering, names_of_items
+from clickwise.pipeline.held_out_rows import HeldOutReader, HeldOutRows, Numbering, names_of_items, sieve_of_log
 from clickwise.pipeline.recommending import opened
 from clickwise.pipeline.scoring import scoring_source
 from clickwise.progress import Progress
@@ -26,6 +24,7 @@ from clickwise.progress_bar import default_progress
 from clickwise.retrieval.exact_search import best_items, most_popular
 from clickwise.retrieval.found import Found
 from clickwise.retrieval.held_out import HeldOut
+from clickwise.retrieval.merging import renumbered
 from clickwise.retrieval.recommender import Recommender
 from clickwise.retrieval_summaries import CascadeReport
 
@@ -109,18 +108,14 @@ def _read(
         check=lambda data: recommender.check(recommender.batch(data)),
         take=None,
     )
-    with QuarantineFile(config.quarantine) as quarantine:
-        sieve = Sieve(quarantine)
+    with sieve_of_log(config, config.quarantine) as sieve:
         reader.find(source, sieve, progress)
-        sieve.check(config.max_bad_fraction)
     if not reader.num_queries:
         raise DataError("no row names an item to find", file=source.name, fix="check the file and its label")
     if log is not None:
-        with QuarantineFile(None) as apart:
-            sieve = Sieve(apart)
-            reader.leave_out(log, (), sieve, progress)
-            sieve.check(config.max_bad_fraction)
-    return reader.finish(), quarantine.count
+        with sieve_of_log(config, None) as seen_sieve:
+            reader.leave_out(log, (), seen_sieve, progress)
+    return reader.finish(), sieve.quarantine.count
 
 
 def _some(found: HeldOutRows, progress: Progress) -> HeldOutRows:
@@ -154,16 +149,13 @@ def _searches(recommender: Recommender, there: np.ndarray, found: HeldOutRows) -
         lists = excluded.take(at)
         return np.split(there[lists.rows], lists.start[1:-1])
 
-    def numbered(rows: np.ndarray, scores: np.ndarray) -> Found:
-        return Found(np.where(rows >= 0, number[rows], -1), scores)
-
     def exact(at: np.ndarray, k: int) -> Found:
         return best_items(towers.queries(requests(at)), vectors, k, excluded.take(at))
 
     def index(at: np.ndarray, k: int) -> Found:
-        return numbered(*items.search(towers.queries(requests(at)), k, exclude=gone(at)))
+        return renumbered(items.search(towers.queries(requests(at)), k, exclude=gone(at)), number)
 
     def cascade(at: np.ndarray, k: int) -> Found:
-        return numbered(*recommender.rank(requests(at), k, exclude=gone(at)).found)
+        return renumbered(recommender.rank(requests(at), k, exclude=gone(at)).found, number)
 
     return {EXACT: exact, INDEX: index, CASCADE: cascade}

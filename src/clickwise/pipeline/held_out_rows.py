@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clickwise.data.config import DataConfig
 from clickwise.data.labels import read_group
 from clickwise.data.plain import check_known
+from clickwise.data.quarantine import QuarantineFile
 from clickwise.data.sieve import Sieve
 from clickwise.data.source import Block, Source
 from clickwise.features.arrays import is_list
@@ -179,6 +182,15 @@ class HeldOutReader:
         for name in identity:
             found = mix64((found ^ _cells(data.column(name))) + np.uint64(0x9E3779B97F4A7C15))
         return found
+
+
+@contextmanager
+def sieve_of_log(config: DataConfig, quarantine: str | None) -> Iterator[Sieve]:
+    """For the rows of one log: too many that cannot be read are an error at its end."""
+    with QuarantineFile(quarantine) as file:
+        sieve = Sieve(file)
+        yield sieve
+        sieve.check(config.max_bad_fraction)
 
 
 def names_of_items(column: pa.Array) -> np.ndarray:

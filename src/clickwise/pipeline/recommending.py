@@ -165,7 +165,8 @@ def recommend(
     progress = progress or default_progress()
     started, out = time.perf_counter(), Path(out)
     made, reading = opened(recommender, settings)
-    source = scoring_source(made.towers.bundle, requests, reading, made.columns, progress)
+    few = replace(reading, batch_rows=min(reading.batch_rows, _REQUESTS_AT_ONCE))
+    source = scoring_source(made.towers.bundle, requests, few, made.columns, progress)
     check_known(made.columns, list(source.columns()), source.name)
     group = _group(made, source)
     left_out = None if seen is None else _seen(made, seen, _required(group, "seen"), reading, progress)
@@ -181,7 +182,13 @@ def recommend(
             ("retrieved", pa.int64()),
         ]
     )
-    rows = done = 0
+    read = rows = served = 0
+
+    def ranked(part: Block) -> tuple[pa.Array | None, Ranked]:
+        users = None if group is None else pc.cast(part.data.column(group), pa.string())
+        exclude = None if left_out is None or users is None else left_out.of(users)
+        return users, made.rank(made.batch(part.data), k, where=where, exclude=exclude)
+
     with (
         QuarantineFile(reading.quarantine or f"{out}.quarantine.jsonl") as quarantine,
         table_writer(out, layout) as write,
@@ -189,23 +196,14 @@ def recommend(
         sieve = Sieve(quarantine)
         columns = list(dict.fromkeys([*made.columns, *([group] if group else [])]))
         for block in sieve.blocks(source, columns, "recommend", progress):
-            for start in range(0, len(block), _REQUESTS_AT_ONCE):
-                piece = block.keep(np.arange(len(block)) // _REQUESTS_AT_ONCE == start // _REQUESTS_AT_ONCE)
-
-                def ranked(part: Block) -> Ranked:
-                    users = None if group is None else pc.cast(part.data.column(group), pa.string())
-                    exclude = None if left_out is None or users is None else left_out.of(users)
-                    return made.rank(made.batch(part.data), k, where=where, exclude=exclude)
-
-                kept, part, lists = sieve.read(piece, ranked)
-                users = None if group is None else pc.cast(part.data.column(group), pa.string())
-                write(_as_rows(made, lists, done + kept + 1, users, layout))
-                rows += int((lists.rows >= 0).sum())
-                done += len(piece)
+            kept, _, (users, lists) = sieve.read(block, ranked)
+            write(_as_rows(made, lists, read + kept + 1, users, layout))
+            read, served = read + len(block), served + len(kept)
+            rows += int((lists.rows >= 0).sum())
         sieve.check(reading.max_bad_fraction)
     return RecommendationSummary(
         out=out,
-        requests=done - quarantine.count,
+        requests=served,
         rows=rows,
         quarantined=quarantine.count,
         quarantine=str(quarantine.path) if quarantine.count else None,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,12 @@ import pyarrow as pa
 from clickwise.bundle import Bundle, Towers
 from clickwise.data.config import DataConfig
 from clickwise.data.plain import check_known
-from clickwise.data.quarantine import QuarantineFile
 from clickwise.data.sieve import Sieve
 from clickwise.data.source import Block, Source
 from clickwise.errors import BundleError, ConfigError, DataError
 from clickwise.evaluation.retrieval import KS, Measured, RetrievalReport, Search, Slices, measure_search
 from clickwise.models import TwoTower
-from clickwise.pipeline.held_out_rows import HeldOutReader, HeldOutRows, Numbering, names_of_items
+from clickwise.pipeline.held_out_rows import HeldOutReader, HeldOutRows, Numbering, names_of_items, sieve_of_log
 from clickwise.pipeline.scoring import load, reading_config, scoring_source
 from clickwise.progress import Progress
 from clickwise.progress_bar import default_progress
@@ -117,7 +116,10 @@ class _Items:
         columns = list(dict.fromkeys([self.towers.item_column, *self.towers.item.columns]))
         source = scoring_source(self.towers.bundle, items, apart, columns, progress)
         check_known(columns, list(source.columns()), source.name)
-        with _sieve(config, None) as sieve, closing(sieve.blocks(source, columns, "read items", progress)) as stream:
+        with (
+            sieve_of_log(config, None) as sieve,
+            closing(sieve.blocks(source, columns, "read items", progress)) as stream,
+        ):
             for block in stream:
                 names = names_of_items(block.data.column(self.towers.item_column))
                 new = self.numbering.new(names)
@@ -130,15 +132,6 @@ class _Items:
     def vectors(self) -> np.ndarray:
         """[C, K] float32"""
         return np.concatenate(self._vectors)
-
-
-@contextmanager
-def _sieve(config: DataConfig, quarantine: str | None) -> Iterator[Sieve]:
-    """For the rows of one log: too many that cannot be read are an error at its end."""
-    with QuarantineFile(quarantine) as file:
-        sieve = Sieve(file)
-        yield sieve
-        sieve.check(config.max_bad_fraction)
 
 
 def _log(towers: Towers, data: Any, config: DataConfig, progress: Progress) -> Source:
@@ -161,13 +154,13 @@ def _held_out(
         check=towers.query.encode,
         take=corpus.take,
     )
-    with _sieve(config, config.quarantine) as sieve:
+    with sieve_of_log(config, config.quarantine) as sieve:
         reader.find(source, sieve, progress)
     if not reader.num_queries:
         problem = f"no row{' has label 1 and' if schema.label else ''} names an item to find"
         raise DataError(problem, file=source.name, fix="check the file and its label")
     if log is not None:
-        with _sieve(config, None) as seen_sieve:
+        with sieve_of_log(config, None) as seen_sieve:
             reader.leave_out(log, towers.item.columns, seen_sieve, progress)
     return reader.finish(), sieve.quarantine.count
 

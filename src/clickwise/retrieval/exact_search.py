@@ -9,6 +9,7 @@ import torch
 
 from clickwise.retrieval.found import Found
 from clickwise.retrieval.held_out import RowLists
+from clickwise.retrieval.merging import padded
 
 _SCORES_AT_ONCE = 1 << 22
 _FEWEST, _MOST = 8, 256
@@ -32,7 +33,7 @@ def best_items(queries: np.ndarray, items: np.ndarray, k: int, excluded: RowList
     score = queries @ items.T
     score[excluded.query, excluded.rows] = -np.inf
     best = torch.from_numpy(score).topk(min(k, len(items)), 1)
-    return padded(best.indices.numpy(), best.values.numpy(), k)
+    return _found(best.indices.numpy(), best.values.numpy(), k)
 
 
 def most_popular(popularity: np.ndarray, excluded: RowLists) -> Callable[[np.ndarray, int], Found]:
@@ -62,11 +63,9 @@ def without(found: Found, excluded: RowLists, k: int, num_items: int) -> Found:
     dropped = np.take_along_axis(gone, np.maximum(found.rows, 0), 1)
     first = np.argsort(dropped, 1, kind="stable")[:, :k]
     dropped, rows, scores = (np.take_along_axis(part, first, 1) for part in (dropped, found.rows, found.scores))
-    return padded(rows, np.where(dropped, -np.inf, scores).astype(np.float32), k)
+    return _found(rows, np.where(dropped, -np.inf, scores).astype(np.float32), k)
 
 
-def padded(rows: np.ndarray, scores: np.ndarray, k: int) -> Found:
+def _found(rows: np.ndarray, scores: np.ndarray, k: int) -> Found:
     """`Found` of k places, where nothing was found those of a score of -inf."""
-    missing = ((0, 0), (0, k - rows.shape[1]))
-    rows = np.pad(np.where(np.isneginf(scores), -1, rows), missing, constant_values=-1)
-    return Found(rows, np.pad(scores, missing, constant_values=-np.inf))
+    return padded(Found(np.where(np.isneginf(scores), -1, rows), scores), k)

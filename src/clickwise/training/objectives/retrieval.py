@@ -17,6 +17,7 @@ from clickwise.progress import Progress
 from clickwise.retrieval.corpus import gather, names_of
 from clickwise.training.config import TrainingConfig
 from clickwise.training.interrupt import Interrupt
+from clickwise.training.objectives.blocks import by_blocks
 from clickwise.training.objectives.frequency import FrequencyEstimator
 from clickwise.training.objectives.hard import HardNegatives
 from clickwise.training.objectives.objective import Objective
@@ -116,18 +117,23 @@ class RetrievalObjective(Objective):
         return torch.unique(torch.cat([part.distinct_of(pooling.groups).rows for part, pooling in parts]))
 
     def loss(self, step: Candidates, number: int) -> Tensor:
-        similarity = self._model.query(step.query) @ self._model.item(step.item).t()  # [B, C]
-        weight, c = step.query.weight, self._config
-        if self._loss == "cosine_contrastive":
-            return cosine_contrastive(similarity, step.target, c.margin, c.negative_weight, weight)
-        score = self._model.scaled(similarity)
-        if self._loss == "bpr":
-            return bayesian_personalized_ranking(score, step.target, weight)
-        return sampled_softmax(score, step.target, self._log_q(step, number), weight)
+        query, item = self._model.query(step.query), self._model.item(step.item)
+        log_q, c = self._log_q(step, number), self._config
+
+        def of_scores(score: Tensor, part: slice) -> Tensor:
+            """Of some queries' scores [b, C]."""
+            target, weight = step.target[part], None if step.query.weight is None else step.query.weight[part]
+            if self._loss == "cosine_contrastive":
+                return cosine_contrastive(score, target, c.margin, c.negative_weight, weight)
+            if self._loss == "bpr":
+                return bayesian_personalized_ranking(score, target, weight)
+            return sampled_softmax(score, target, log_q, weight)
+
+        return by_blocks(of_scores, query if self._loss == "cosine_contrastive" else self._model.scaled(query), item)
 
     def _log_q(self, step: Candidates, number: int) -> Tensor | None:
         """[C], ln of the probability that an item is a candidate; None where it is not to be corrected."""
-        if not self._config.correct_sampling:
+        if self._loss != "sampled_softmax" or not self._config.correct_sampling:
             return None
         drawn = min(self._config.uniform_negatives, len(self.corpus)) / len(self.corpus)
         absent = (1.0 - self._in_batch(step, number)) * (1.0 - drawn)
