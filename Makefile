@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup kernels asan demo test check bench peers clean
+.PHONY: setup kernels asan demo test lint check bench peers clean
 
 setup: $(STAMP)
 
@@ -40,10 +40,12 @@ demo: kernels
 test: kernels
 	$(BIN)/python -m pytest -n 2
 
-check: kernels
+lint: setup
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
+
+check: lint kernels
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 bench: kernels

@@ -118,7 +118,7 @@ class _Inference:
         """Decide each column, then the time."""
         explicit = {**self.hinted, **self.declared}
         known = {k: v for k, v in explicit.items() if not stands_on_others(v)}  # the others may be yet to come
-        start = {k: v for k, v in self.said.items() if k != "time"}
+        start = {k: v for k, v in self.said.items() if k not in ("time", "item_features")}
         checked = schema_from_data({**start, "features": known}, "schema")  # mistakes in it come first
         labels = sample_labels(self.sample, checked)
         read = _columns(explicit)

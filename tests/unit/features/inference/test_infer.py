@@ -333,3 +333,12 @@ def test_a_sequence_alone_comes_on_top_of_what_is_inferred():
         infer_schema(columns, declared={"features": {"seen": {**seen, "shares": "adv"}}})
     with pytest.raises(ConfigError, match=r"schema.features.seen.column: got 'seem'"):
         infer_schema(columns, declared={"features": {"seen": {**seen, "column": "seem"}}})
+
+
+def test_the_item_is_described_by_features_that_are_yet_to_be_found_or_stand_on_others():
+    table = log(user=RNG.integers(0, 50, ROWS), fans=[["1", "2"]] * ROWS)
+    sequence = {"transform": "sequence", "shares": "user"}
+    asked = {"label": "click", "item_features": ["ad", "fans"], "infer": True, "features": {"fans": sequence}}
+    assert infer_schema(table, declared=asked).schema.item_side == ("ad", "fans")
+    with pytest.raises(ConfigError, match="item_features: got 'add', allowed is names of features .did you mean 'ad'"):
+        infer_schema(table, declared={**asked, "item_features": ["add", "fans"]})
