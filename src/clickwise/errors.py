@@ -60,6 +60,32 @@ class BundleError(ClickwiseError):
     """A saved bundle or index that is missing, damaged, something else, or written by another format version."""
 
 
+class RequestError(ClickwiseError):
+    """A request that cannot be read or scored: names the candidate, the column and the value.
+
+    Args:
+        problem: what is wrong.
+        candidate: its number in the request, from 1 on; None: it is about the user, or about the whole request.
+        fix: what the caller can do about it.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        candidate: int | None = None,
+        column: str | None = None,
+        value: object = None,
+        fix: str = "",
+    ) -> None:
+        where = [f"candidate {candidate}" if candidate else "", f"column {clipped(column)}" if column else ""]
+        if value is not None:
+            where.append(f"value {clipped(value)}")
+        place = ", ".join(part for part in where if part)
+        super().__init__(f"{place + ': ' if place else ''}{problem}{'; ' + fix if fix else ''}")
+        self.candidate, self.column = candidate, column
+
+
 class MissingExtraError(ClickwiseError):
     """An optional dependency is not installed; the message names the extra to install."""
 

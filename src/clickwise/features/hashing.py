@@ -76,6 +76,11 @@ class Hashing(TokenTransform):
         """The field the ids belong to."""
         return self._field
 
+    @property
+    def multi(self) -> bool:
+        """Whether a cell may hold many tokens."""
+        return self._slots.multi
+
     def ids(self, parsed: pa.Array) -> np.ndarray:
         """[n, length] int32 ids; -1 where a slot is empty."""
         return self._slots.ids(parsed, self.token_ids)

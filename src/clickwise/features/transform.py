@@ -102,6 +102,11 @@ class SparseTransform(ColumnTransform):
 class TokenTransform(SparseTransform):
     """A transform whose ids are those of tokens, so that sequences of such tokens can share them."""
 
+    @property
+    @abstractmethod
+    def multi(self) -> bool:
+        """Whether a cell may hold many tokens."""
+
     @abstractmethod
     def token_ids(self, tokens: pa.Array) -> np.ndarray:
         """[n] int32 ids of text, each cell a token."""

@@ -87,6 +87,11 @@ class Vocabulary(TokenTransform):
         return self._field
 
     @property
+    def multi(self) -> bool:
+        """Whether a cell may hold many tokens."""
+        return self._slots.multi
+
+    @property
     def tokens(self) -> pa.ChunkedArray:
         """The tokens that were kept; the first has id `FIRST_TOKEN`."""
         return self._words["token"]

@@ -1,0 +1,115 @@
+"""`Graph`: encoded rows to logits: rows of the mapped tables to pooled vectors, and these through ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clickwise.errors import BundleError, MissingExtraError
+from clickwise.features.pipeline import Encoded
+from clickwise.native import rows as rows_of
+from clickwise.schema import PADDING_ROW, InputSpec
+from clickwise.serving import version
+from clickwise.serving.version import Vectors
+
+_ROWS_AT_ONCE = 4096
+"""Few enough for their vectors to stay in the processor's cache."""
+
+
+class Graph:
+    """The model of a version. May be used by several threads.
+
+    Args:
+        folder: of the version, checked.
+        vectors: what its graph is given.
+        inputs: what the features give.
+        threads: of one request.
+
+    Raises:
+        BundleError: the files do not belong together.
+        MissingExtraError: ONNX Runtime is not installed.
+    """
+
+    def __init__(self, folder: Path, vectors: Sequence[Vectors], inputs: InputSpec, threads: int) -> None:
+        self._session = _session(folder / version.GRAPH, threads)
+        self._inputs = [each.name for each in self._session.get_inputs()]
+        self._tables = [_Table(folder, each, inputs) for each in vectors]
+        known = {table.name for table in self._tables} | {version.SPARSE, version.DENSE, version.SLOT_WEIGHT}
+        outputs = [each.name for each in self._session.get_outputs()]
+        if not known.issuperset(self._inputs) or outputs != [version.LOGITS]:
+            raise BundleError(f"{folder / version.GRAPH}: is no graph of such a version; {version.VERSION.again}")
+
+    def logits(self, encoded: Encoded) -> np.ndarray:
+        """Logits [B] float32 of encoded rows."""
+        count = len(encoded.sparse)
+        found = np.empty(count, np.float32)
+        for start in range(0, count, _ROWS_AT_ONCE):
+            at = slice(start, start + _ROWS_AT_ONCE)
+            found[at] = self._some(Encoded(*(None if part is None else part[at] for part in encoded)))  # type: ignore[arg-type]
+        return found
+
+    def _some(self, encoded: Encoded) -> np.ndarray:
+        given: dict[str, Any] = {table.name: table for table in self._tables}
+        given |= {version.SPARSE: encoded.sparse, version.DENSE: encoded.dense}
+        given |= {version.SLOT_WEIGHT: encoded.slot_weight}
+        feeds = {name: given[name] for name in self._inputs}
+        feeds = {name: each.pooled(encoded) if isinstance(each, _Table) else each for name, each in feeds.items()}
+        return self._session.run([version.LOGITS], feeds)[0]
+
+
+class _Table:
+    """The rows of one table, mapped, and how they are pooled."""
+
+    def __init__(self, folder: Path, vectors: Vectors, inputs: InputSpec) -> None:
+        self.name = vectors.name
+        self._vectors = vectors
+        self._starts = np.array(vectors.starts, np.int32)
+        try:
+            self._rows = np.load(folder / vectors.table, mmap_mode="r").view(np.ndarray)
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{folder / vectors.table}: cannot be read: {error}") from None
+        whole = inputs.num_rows if self._slots == inputs.num_slots else inputs.base.num_rows
+        starts_fit = self._slots <= inputs.num_slots and (np.diff(self._starts) >= 0).all()
+        if self._rows.dtype != np.float32 or self._rows.ndim != 2 or len(self._rows) < whole or not starts_fit:
+            raise BundleError(f"{folder / vectors.table}: does not fit the features; {version.VERSION.again}")
+
+    @property
+    def _slots(self) -> int:
+        return self._vectors.starts[-1]
+
+    def pooled(self, encoded: Encoded) -> np.ndarray:
+        """Vectors [B, F, D]."""
+        sparse = encoded.sparse[:, : self._slots]
+        return rows_of.pooled(self._rows, sparse, self._starts, self._coefficients(sparse, encoded.slot_weight))
+
+    def _coefficients(self, sparse: np.ndarray, slot_weight: np.ndarray | None) -> np.ndarray | None:
+        """[B, S]; None where all are 1. As `clickwise.layers.Pooling.coefficients`."""
+        weights = None
+        if self._vectors.weighted and slot_weight is not None:
+            weights = slot_weight[:, : self._slots]
+        if not self._vectors.means:
+            return weights
+        found = np.ones(sparse.shape, np.float32) if weights is None else weights.copy()
+        for first, last in self._vectors.means:
+            filled = np.count_nonzero(sparse[:, first:last] != PADDING_ROW, axis=1)
+            found[:, first:last] /= np.maximum(filled, 1)[:, None].astype(np.float32)
+        return found
+
+
+def _session(path: Path, threads: int) -> Any:
+    try:
+        import onnxruntime as ort
+    except ImportError:
+        raise MissingExtraError("serving", "serve") from None
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4  # what goes wrong is raised
+    for pool in ("intra", "inter"):
+        options.add_session_config_entry(f"session.{pool}_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - its own kinds of exceptions have no public base
+        raise BundleError(f"{path}: ONNX Runtime cannot use it: {str(error).splitlines()[0]}") from None
