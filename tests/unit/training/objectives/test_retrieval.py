@@ -123,14 +123,14 @@ def test_the_correction_takes_out_what_popularity_put_in() -> None:
     """
     rng = np.random.default_rng(3)
     share = np.array([0.55, 0.2, 0.1, 0.06, 0.04, 0.03, 0.015, 0.005])
-    item = rng.choice(8, 20_000, p=share)
+    item = rng.choice(8, 6_000, p=share)
     rows = rows_of(np.zeros(len(item), np.int64), item)
     spread = {}
     for corrected in (True, False):
         trained = model(TwoTower.Config(embedding_dim=8, normalize=False, temperature=1.0))
         retrieval = RetrievalConfig(correct_sampling=corrected, frequency_rate=0.01)
         config = dataclasses.replace(CONFIG, batch_size=8, epochs=3, retrieval=retrieval)
-        train_model(trained, rows, None, dataclasses.replace(config, optimizer=Adam.Config(learning_rate=0.01)))
+        train_model(trained, rows, None, dataclasses.replace(config, optimizer=Adam.Config(learning_rate=0.06)))
         query, items = trained.split(rows_of(np.zeros(8, np.int64), np.arange(8)).batch)
         with torch.no_grad():
             score = (trained.query(query) * trained.item(items)).sum(1)
