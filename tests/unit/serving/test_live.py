@@ -7,13 +7,13 @@ import weakref
 from pathlib import Path
 
 import pytest
-from serving_stand_ins import StandIn, version_folder
 
 from clickwise.errors import BundleError, ConfigError
 from clickwise.serving.live import Live
 from clickwise.serving.one_version import OneVersion
 from clickwise.serving.store import LIVE, Store
 from clickwise.serving.traffic import Traffic
+from serving_stand_ins import StandIn, version_folder
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from serving_stand_ins import version_folder
 
 from clickwise.errors import BundleError, ConfigError
 from clickwise.serving.store import LIVE, Store
 from clickwise.serving.traffic import Traffic
+from serving_stand_ins import version_folder
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The server: HTTP alone, over whatever engines the store names."""

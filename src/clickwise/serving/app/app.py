@@ -1,0 +1,181 @@
+"""`App`: the ASGI application. Finds the route, asks for the key, turns refusals into answers, counts and logs."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from clickwise.serving.app.config import ServerConfig
+from clickwise.serving.app.documentation import Documentation
+from clickwise.serving.app.http import Disconnected, Handler, Receive, Refused, Request, Response, Send, json_response
+from clickwise.serving.app.line import Line
+from clickwise.serving.app.log import Log
+from clickwise.serving.app.metrics import CONTENT_TYPE, Metrics
+from clickwise.serving.app.models import Models
+from clickwise.serving.app.open_inference import PREFIX, OpenInference
+from clickwise.serving.app.recommending import Recommending
+from clickwise.serving.app.scoring import Scoring
+from clickwise.serving.live import Live
+from clickwise.serving.recommends import Recommends
+
+_OPEN = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json"})
+_CHANGES = frozenset({"/v1/models/live", "/v1/models/rollback"})
+
+
+class App:
+    """Args:
+    live: the versions that answer; the app refreshes it from its start to its end.
+    stopping: says that the server is about to stop, and must get no new requests.
+    recommender: what `/v1/recommend` asks; None: that route says that there is none.
+    """
+
+    def __init__(
+        self,
+        live: Live,
+        config: ServerConfig,
+        *,
+        log: Log | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+        recommender: Recommends | None = None,
+    ) -> None:
+        self.live, self.config, self.stopping = live, config, stopping
+        self.log = log or Log(config.log_share)
+        self.metrics = Metrics()
+        self.scoring = Scoring(live, Line(config.max_waiting), self.metrics, config)
+        self.protocol = OpenInference(self.scoring)
+        self._stop = threading.Event()
+        self._known: tuple[int, Mapping[int, str], str] = (0, {}, "")
+        models, documentation = Models(self.scoring), Documentation(self.scoring)
+        recommending = Recommending(self.scoring, recommender)
+        self.routes: dict[str, dict[str, Handler]] = {
+            "/v1/score": {"POST": self.scoring.answer},
+            "/v1/recommend": {"POST": recommending.answer},
+            "/v1/models": {"GET": models.list},
+            "/v1/models/live": {"POST": models.lead},
+            "/v1/models/rollback": {"POST": models.roll_back},
+            "/healthz": {"GET": self._health},
+            "/readyz": {"GET": self._ready},
+            "/metrics": {"GET": self._metrics},
+            "/openapi.json": {"GET": documentation.schema},
+            "/docs": {"GET": documentation.page},
+            "/v2": {"GET": self.protocol.server},
+            "/v2/health/live": {"GET": self._health},
+            "/v2/health/ready": {"GET": self._ready},
+        }
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(Request(scope, receive), send)
+        else:
+            await send({"type": "websocket.close"})
+
+    async def _http(self, request: Request, send: Send) -> None:
+        methods = self.routes.get(request.path)
+        if methods is None and request.path.startswith(PREFIX):
+            methods = self.protocol.find(request.path)
+        try:
+            response = await self._answered(request, methods or {})
+        except Disconnected:
+            return
+        headers = [
+            (b"content-type", response.content_type),
+            (b"content-length", str(len(response.body)).encode()),
+            (b"x-request-id", request.id),
+            *([(b"clickwise-version", str(response.version).encode())] if response.version else []),
+            *response.headers,
+        ]
+        body = b"" if request.method == "HEAD" else response.body
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        seconds = time.perf_counter() - request.received_s
+        route = request.path if request.path in self.routes else PREFIX if methods else "none"
+        self.metrics.requests.labels(route, str(response.status)).inc()
+        self.metrics.seconds.labels(route).observe(seconds)
+        self.log.request(request, response, seconds)
+
+    async def _answered(self, request: Request, methods: Mapping[str, Handler]) -> Response:
+        try:
+            handler = methods.get("GET" if request.method == "HEAD" else request.method)
+            if handler is None and not methods:
+                raise Refused(404, f"there is no {request.path[:200]}; /docs shows what there is")
+            if handler is None:
+                allow = ", ".join(methods)
+                raise Refused(405, f"{request.method}: allowed is {allow}", headers={b"allow": allow.encode()})
+            self._authorise(request)
+            return await handler(request)
+        except Refused as refused:
+            return refused.response()
+        except Disconnected:
+            raise
+        except Exception as error:  # noqa: BLE001 - our own mistake must not end the worker
+            self.log.event("error", id=request.id.decode("ascii"), error=f"{type(error).__name__}: {error}")
+            return Refused(500, "this is a mistake of the server; its log has the request's id").response()
+
+    def _authorise(self, request: Request) -> None:
+        """Refuse a request whose key is not the right one."""
+        if request.path in _OPEN:
+            return
+        if not self.config.api_key:
+            if request.path in _CHANGES:
+                raise Refused(403, "needs a server with a key: set CLICKWISE_API_KEY where it is started")
+            return
+        given = request.headers.get(b"authorization", b"")
+        if not hmac.compare_digest(given, b"Bearer " + self.config.api_key.encode()):
+            raise Refused(401, "the key is missing or wrong: send Authorization: Bearer KEY")
+
+    async def _health(self, request: Request) -> Response:
+        """The process lives."""
+        return json_response({"live": True})
+
+    async def _ready(self, request: Request) -> Response:
+        """It can score, and is not about to stop."""
+        if self.stopping():
+            raise Refused(503, "the server is about to stop")
+        return json_response({"ready": True, "version": self.scoring.serving().traffic.live})
+
+    async def _metrics(self, request: Request) -> Response:
+        self.metrics.waiting.set(len(self.scoring.line))
+        return Response(200, self.metrics.text(), CONTENT_TYPE)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.live.refresh)
+        self._tell_changes()
+        watching = threading.Thread(target=self._watch, daemon=True, name="clickwise-watch")
+        watching.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._stop.set()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self.config.poll_s):
+            self.live.refresh()
+            self._tell_changes()
+
+    def _tell_changes(self) -> None:
+        """Count and log what is new about the versions."""
+        known, now = self._known, (self.live.swaps, self.live.refused, self.live.trouble)
+        if now == known:
+            return
+        self._known = now
+        for number, reason in self.live.refused.items():
+            if known[1].get(number) != reason:
+                self.log.event("refused", version=number, reason=reason)
+        if self.live.trouble and self.live.trouble != known[2]:
+            self.log.event("trouble", reason=self.live.trouble)
+        self.metrics.refused.set(len(self.live.refused))
+        if self.live.swaps != known[0] and self.live.current is not None:
+            traffic = self.live.current.traffic
+            self.metrics.swaps.inc(self.live.swaps - known[0])
+            self.metrics.live.set(traffic.live)
+            told = {"second": traffic.second, "share": traffic.share or None, "shadow": traffic.shadow}
+            self.log.event("live", version=traffic.live, **told)

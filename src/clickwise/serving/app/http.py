@@ -1,0 +1,153 @@
+"""Requests and responses over ASGI: headers, bodies within limits of size and time, and refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+JSON = b"application/json"
+_LONGEST_ID = 128
+
+
+class ErrorAnswer(msgspec.Struct):
+    """What every refusal says."""
+
+    error: str
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer, and what the log and the metrics say of it.
+
+    Args:
+        version: of the model that answered, if one did.
+        rows: candidates that were scored.
+    """
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    version: int = 0
+    rows: int = 0
+
+
+class Refused(Exception):
+    """A request that is not answered as it was asked.
+
+    Args:
+        status: of HTTP.
+        problem: what is wrong, and what to do.
+        close: whether the connection cannot be used any more, because the body was not read.
+    """
+
+    def __init__(self, status: int, problem: str, *, close: bool = False, headers: Mapping[bytes, bytes] | None = None):
+        super().__init__(problem)
+        self.status, self.close, self.headers = status, close, dict(headers or {})
+
+    def response(self) -> Response:
+        """The answer that says so."""
+        headers = list(self.headers.items())
+        if self.close:
+            headers.append((b"connection", b"close"))
+        if self.status in (429, 503):
+            headers.append((b"retry-after", b"1"))
+        return Response(self.status, msgspec.json.encode(ErrorAnswer(str(self))), headers=headers)
+
+
+class Disconnected(Exception):
+    """The client left before its request was read."""
+
+
+class Request:
+    """One request. Its id is that of the client (`X-Request-Id`), or a random one."""
+
+    __slots__ = ("_receive", "headers", "id", "method", "path", "read_s", "received_s")
+
+    def __init__(self, scope: Mapping[str, Any], receive: Receive) -> None:
+        self.received_s = self.read_s = time.perf_counter()
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = self.headers.get(b"x-request-id", b"")
+        self.id = given if 0 < len(given) <= _LONGEST_ID and given.isascii() else secrets.token_hex(8).encode()
+        self._receive = receive
+
+    @property
+    def content_type(self) -> bytes:
+        """Without its parameters, in lower case."""
+        return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+    def until(self, longest_s: float) -> float:
+        """When it is too late to score it, on the clock of `time.perf_counter`; what was read counts from then on.
+
+        Raises:
+            Refused: 400, `Clickwise-Deadline-Ms` is no whole number above 0.
+        """
+        given = self.headers.get(b"clickwise-deadline-ms")
+        if given is None:
+            return self.read_s + longest_s
+        if not given.isdigit() or len(given) > 9 or int(given) == 0:
+            raise Refused(400, f"Clickwise-Deadline-Ms: got {given[:20]!r}, allowed are whole milliseconds from 1")
+        return self.read_s + min(longest_s, int(given) / 1000)
+
+    async def body(self, most_bytes: int, within_s: float) -> bytes:
+        """All of its body.
+
+        Raises:
+            Refused: 413, 408 or 415.
+            Disconnected: the client left.
+        """
+        if self.headers.get(b"content-encoding", b"identity") != b"identity":
+            raise Refused(415, "Content-Encoding: send the body as it is, uncompressed", close=True)
+        length = self.headers.get(b"content-length", b"0")
+        too_large = Refused(413, f"the body has more than {most_bytes:,} bytes (max_body_bytes)", close=True)
+        if not length.isdigit() or len(length) > 18 or int(length) > most_bytes:
+            raise too_large
+        try:
+            async with asyncio.timeout(within_s):
+                found = await self._read(most_bytes, too_large)
+        except TimeoutError:
+            problem = f"the body did not arrive within {within_s:g} s (body_s)"
+            raise Refused(408, problem, close=True) from None
+        self.read_s = time.perf_counter()
+        return found
+
+    async def _read(self, most_bytes: int, too_large: Refused) -> bytes:
+        parts, size = [], 0
+        while True:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise Disconnected
+            part = message.get("body", b"")
+            size += len(part)
+            if size > most_bytes:
+                raise too_large
+            parts.append(part)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def json_response(content: Any, status: int = 200) -> Response:
+    """A struct, or plain data, as JSON."""
+    return Response(status, msgspec.json.encode(content, enc_hook=_plain))
+
+
+def _plain(content: Any) -> Any:
+    """Read-only mappings, which are what cards are made of, as dicts."""
+    if isinstance(content, Mapping):
+        return dict(content)
+    raise TypeError(f"{type(content).__name__} is not JSON")

@@ -1,0 +1,109 @@
+"""`run`: granian's worker processes around the app, from the first request to the last."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from clickwise.errors import ConfigError, MissingExtraError
+from clickwise.serving.app.config import ServerConfig
+from clickwise.serving.one_version import OneVersion
+from clickwise.serving.recommends import Recommends
+from clickwise.serving.store import Store
+
+if TYPE_CHECKING:
+    from clickwise.serving.app.app import App
+
+_SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+_SWITCH_S = 0.0005
+"""How soon the thread that opens a version lets the one go on that answers; Python's 5 ms would be felt."""
+
+
+@dataclass(frozen=True)
+class _Loader:
+    """Makes the app of one worker, in that worker."""
+
+    store: Store | OneVersion
+    config: ServerConfig
+    stopping: Any
+    recommender: Callable[[], Recommends] | None
+
+    def __call__(self) -> App:
+        from clickwise.serving.app.app import App
+        from clickwise.serving.engine import Engine
+        from clickwise.serving.live import Live
+
+        sys.setswitchinterval(_SWITCH_S)
+        recommender = self.recommender() if self.recommender else None
+        live = Live(self.store, Engine.open)
+        return App(live, self.config, stopping=self.stopping.is_set, recommender=recommender)
+
+
+def run(store: Store | OneVersion, config: ServerConfig, recommender: Callable[[], Recommends] | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C; then answer what was begun.
+
+    Args:
+        store: whose versions to serve.
+        recommender: opens what answers `/v1/recommend`, in each worker.
+
+    Raises:
+        MissingExtraError: the libraries of the server are not installed.
+        ConfigError: the address cannot be listened at.
+    """
+    with tempfile.TemporaryDirectory(prefix="clickwise-metrics-") as shared:
+        os.environ[_SHARED_METRICS] = shared  # read when prometheus_client is first imported
+        try:
+            from granian import Granian
+            from granian.constants import HTTPModes, Interfaces, Loops
+            from granian.http import HTTP1Settings
+
+            import clickwise.serving.app.app
+            import clickwise.serving.engine.engine  # noqa: F401 - workers inherit what is imported: they start faster
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(f"clickwise serve ({error.name})", "serve") from None
+        stopping = multiprocessing.Event()
+        server = Granian(
+            "clickwise",
+            address=config.host,
+            port=config.port,
+            interface=Interfaces.ASGI,
+            workers=config.num_workers,
+            loop=Loops.asyncio,
+            http=HTTPModes.http1,
+            websockets=False,
+            backpressure=config.max_connections,
+            http1_settings=HTTP1Settings(header_read_timeout=round(config.header_s * 1000)),
+            log_enabled=False,
+            respawn_failed_workers=True,
+            workers_kill_timeout=round(config.stop_s),
+        )
+        server.signal_handler_interrupt = _Stop(server.signal_handler_interrupt, stopping, config.drain_s)
+        try:
+            server.serve(target_loader=_Loader(store, config, stopping, recommender), wrap_loader=False)
+        except OSError as error:
+            raise ConfigError("host", f"cannot listen at {config.host}:{config.port}: {error}") from None
+
+
+class _Stop:
+    """At SIGTERM `/readyz` says no at once, and the server stops a little later, when no balancer sends anything any
+    more. Ctrl-C, and a second signal, stop it at once.
+    """
+
+    def __init__(self, stop: Callable[[], None], stopping: Any, after_s: float) -> None:
+        self._stop, self._stopping, self._after_s = stop, stopping, after_s
+
+    def __call__(self, signum: int = 0, frame: FrameType | None = None) -> None:
+        again = self._stopping.is_set()
+        self._stopping.set()
+        if signum == signal.SIGTERM and not again:
+            threading.Timer(self._after_s, self._stop).start()
+        else:
+            self._stop()
