@@ -99,7 +99,7 @@ class OpenInference:
         wanted = _wanted(asked)
         most = self.scoring.config.max_candidates
         found = await self.scoring.score(
-            request, lambda engine: engine.score_rows(rows_of(asked.inputs, binary, most)), version
+            request, lambda engine: engine.score_rows(rows_of(asked.inputs, binary, most, engine.kinds)), version
         )
         values = {PROBABILITY: found.scores.probabilities, LOGIT: found.scores.logits}
         outputs = [scores_out(name, values[name], as_bytes) for name, as_bytes in wanted]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from clickwise.errors import ConfigError, MissingExtraError
+from clickwise.errors import ClickwiseError, ConfigError, MissingExtraError
 from clickwise.serving.app.config import ServerConfig
 from clickwise.serving.one_version import OneVersion
 from clickwise.serving.recommends import Recommends
@@ -22,6 +23,11 @@ from clickwise.serving.store import Store
 if TYPE_CHECKING:
     from clickwise.serving.app.app import App
 
+_LOGGING = {
+    "formatters": {"line": {"format": '{"event":"granian","message":"%(message)s"}'}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
+    "loggers": {"_granian": {"handlers": ["stderr"], "propagate": False}},
+}
 _SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 _SWITCH_S = 0.0005
 """How soon the thread that opens a version lets the one go on that answers; Python's 5 ms would be felt."""
@@ -42,7 +48,11 @@ class _Loader:
         from clickwise.serving.live import Live
 
         sys.setswitchinterval(_SWITCH_S)
-        recommender = self.recommender() if self.recommender else None
+        try:
+            recommender = self.recommender() if self.recommender else None
+        except ClickwiseError as error:
+            sys.stderr.write(f"clickwise: error: {error}\n")
+            sys.exit(2)
         live = Live(self.store, Engine.open)
         return App(live, self.config, stopping=self.stopping.is_set, recommender=recommender)
 
@@ -58,12 +68,14 @@ def run(store: Store | OneVersion, config: ServerConfig, recommender: Callable[[
         MissingExtraError: the libraries of the server are not installed.
         ConfigError: the address cannot be listened at.
     """
+    _check_free(config.host, config.port)
     with tempfile.TemporaryDirectory(prefix="clickwise-metrics-") as shared:
         os.environ[_SHARED_METRICS] = shared  # read when prometheus_client is first imported
         try:
             from granian import Granian
             from granian.constants import HTTPModes, Interfaces, Loops
             from granian.http import HTTP1Settings
+            from granian.log import LogLevels
 
             import clickwise.serving.app.app
             import clickwise.serving.engine.engine  # noqa: F401 - workers inherit what is imported: they start faster
@@ -81,15 +93,24 @@ def run(store: Store | OneVersion, config: ServerConfig, recommender: Callable[[
             websockets=False,
             backpressure=config.max_connections,
             http1_settings=HTTP1Settings(header_read_timeout=round(config.header_s * 1000)),
-            log_enabled=False,
+            log_level=LogLevels.error,
+            log_dictconfig=_LOGGING,
             respawn_failed_workers=True,
             workers_kill_timeout=round(config.stop_s),
         )
         server.signal_handler_interrupt = _Stop(server.signal_handler_interrupt, stopping, config.drain_s)
-        try:
-            server.serve(target_loader=_Loader(store, config, stopping, recommender), wrap_loader=False)
-        except OSError as error:
-            raise ConfigError("host", f"cannot listen at {config.host}:{config.port}: {error}") from None
+        server.serve(target_loader=_Loader(store, config, stopping, recommender), wrap_loader=False)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Workers share the port, and would share it with another server too."""
+    try:
+        for kind, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
+            with socket.socket(kind, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as error:
+        raise ConfigError("host", f"cannot listen at {host}:{port}: {error.strerror}") from None
 
 
 class _Stop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -49,11 +50,12 @@ class TensorOut(msgspec.Struct, omit_defaults=True):
     parameters: dict[str, Any] | None = None
 
 
-def rows_of(tensors: list[TensorIn], binary: bytes, max_rows: int) -> pa.RecordBatch:
+def rows_of(tensors: list[TensorIn], binary: bytes, max_rows: int, kinds: Mapping[str, str]) -> pa.RecordBatch:
     """Tensors [n] or [n, 1] as columns; one of a single value, such as the user's, stands in every row.
 
     Args:
         binary: what follows the JSON.
+        kinds: of columns; where text is for one of kind "list" and begins with `[`, it is a JSON list of texts.
 
     Raises:
         RequestError: a tensor that is not what it says, has too many rows, or others than the rest.
@@ -69,6 +71,8 @@ def rows_of(tensors: list[TensorIn], binary: bytes, max_rows: int) -> pa.RecordB
                 raise _wrong(tensor, f"{BINARY_SIZE} {clipped(size)}: there are {len(binary) - start:,} more bytes")
             columns.append(_from_bytes(tensor, rows, binary[start : start + size]))
             start += size
+        if kinds.get(tensor.name) == "list" and tensor.datatype == TEXT:
+            columns[-1] = _lists(tensor, columns[-1])
         names.append(tensor.name)
     if start != len(binary):
         raise RequestError(f"{len(binary) - start:,} bytes behind the last tensor belong to none")
@@ -137,6 +141,19 @@ def _texts(tensor: TensorIn, rows: int, raw: bytes) -> pa.Array:
         return pa.array(texts, pa.binary()).cast(pa.string())
     except (pa.ArrowException, struct.error, ValueError) as error:
         raise _wrong(tensor, f"is no list of {rows:,} texts: {str(error)[:200]}") from None
+
+
+def _lists(tensor: TensorIn, texts: pa.Array) -> pa.Array:
+    """Cells with JSON lists as lists, if there are any; a cell beside them is a list of itself."""
+    cells = texts.to_pylist()
+    if not any(cell and cell.startswith("[") for cell in cells):
+        return texts
+    read = msgspec.json.Decoder(list[str | None]).decode
+    try:
+        lists = [read(cell) if cell and cell.startswith("[") else cell and [cell] for cell in cells]
+        return pa.array([one or None for one in lists], pa.list_(pa.string()))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _wrong(tensor, f"a cell that begins with [ is no JSON list of texts: {error}") from None
 
 
 def _wrong(tensor: TensorIn, problem: str) -> RequestError:
