@@ -65,6 +65,7 @@ PUBLIC = [
 FLAGS = {
     "demo": {"--rows", "--out"},
     "evaluate": {"--seen", "--items", "--model", "--format", "--set", "--json"},
+    "export": {"--out", "--format", "--model", "--json"},
     "index": {"--out", "--ranker", "--queries", "--format", "--set", "--json"},
     "inspect": {"--json"},
     "predict": {"--out", "--model", "--format", "--set", "--json"},
@@ -77,6 +78,7 @@ FLAGS = {
 }
 
 NO_TORCH = ["errors", "config", "schema", "registry", "progress", "atomic", "features", "metrics", "data.open", "cli"]
+NO_TORCH += ["serving.engine", "serving.version"]
 NO_TORCH += ["sealed", "retrieval.item_index", "retrieval.live"]
 
 

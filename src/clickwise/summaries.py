@@ -51,6 +51,46 @@ class TrainingSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportSummary:
+    """What an export wrote.
+
+    Args:
+        out: the folder of a version, or the file.
+        model: its registered name.
+        format: "serving" or "onnx".
+        version: what the version is called; empty for a file.
+    """
+
+    out: Path
+    model: str
+    format: str
+    version: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all that was written."""
+        paths = self.out.rglob("*") if self.out.is_dir() else [self.out]
+        return sum(path.stat().st_size for path in paths if path.is_file())
+
+    def to_data(self) -> dict[str, Any]:
+        named = {"version": self.version} if self.version else {}
+        return {
+            "out": str(self.out),
+            "model": self.model,
+            "format": self.format,
+            **named,
+            "size_bytes": self.size_bytes,
+        }
+
+    def __str__(self) -> str:
+        what = f"version {self.version} of {self.model}" if self.version else f"{self.model} as ONNX"
+        lines = [f"{what}, {self.size_bytes / 1e6:,.1f} MB, in {self.out}"]
+        if self.version:
+            lines.append(f"next: clickwise serve {self.out}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
 class PredictionSummary:
     """What a prediction run wrote.
 

@@ -9,10 +9,14 @@ import typer
 from clickwise._version import __version__
 from clickwise.cli.demo import demo
 from clickwise.cli.evaluate import evaluate
+from clickwise.cli.export import export
 from clickwise.cli.index import index
 from clickwise.cli.inspect import inspect
 from clickwise.cli.predict import predict
+from clickwise.cli.publish import publish
 from clickwise.cli.recommend import recommend
+from clickwise.cli.rollback import rollback
+from clickwise.cli.serve import serve
 from clickwise.cli.simulate import simulate
 from clickwise.cli.suggest_crosses import suggest_crosses
 from clickwise.cli.train import train
@@ -28,7 +32,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-_VERBS = (demo, simulate, train, tune, evaluate, predict, inspect, suggest_crosses, index, update_items, recommend)
+_VERBS = (
+    demo,
+    simulate,
+    train,
+    tune,
+    evaluate,
+    predict,
+    export,
+    inspect,
+    suggest_crosses,
+    index,
+    update_items,
+    recommend,
+    serve,
+    publish,
+    rollback,
+)
 for _verb in _VERBS:
     app.command()(_verb)
 

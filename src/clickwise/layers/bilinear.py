@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from clickwise.layers.mlp import MLP
+from clickwise.native.tensors import recorded
 
 BilinearKind = Literal["all", "each", "interaction"]
 
@@ -56,7 +57,7 @@ class _Pairs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, vectors: Tensor, shares: Tensor, *matrices: Tensor) -> Tensor:
-        pairs = vectors.new_empty(len(vectors), 2, shares.shape[1], vectors.shape[2])
+        pairs = vectors.new_empty(vectors.shape[0], 2, shares.shape[1], vectors.shape[2])
         for v, s, (p, q) in _slabs(vectors, shares, pairs):
             for f, at, left in _lefts(v, matrices):
                 torch.mul(left, v[:, f + 1 :], out=p[:, at])
@@ -99,7 +100,7 @@ _PRODUCTS_AT_ONCE = 2**21
 def _slabs(vectors: Tensor, shares: Tensor, *others: Tensor) -> Iterator[tuple[Any, ...]]:
     """All tensors a few rows at a time; those of two halves [n, 2, P, D] as their halves."""
     rows = max(1, _PRODUCTS_AT_ONCE // max(1, shares.shape[1] * vectors.shape[2]))
-    parts = [t.split(rows) for t in (vectors, shares, *others)]
+    parts = [[t] if recorded() else t.split(rows) for t in (vectors, shares, *others)]
     return (tuple(t.unbind(1) if t.dim() == 4 else t for t in part) for part in zip(*parts, strict=True))
 
 

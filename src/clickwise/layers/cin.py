@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from clickwise.layers.dense import linear
 from clickwise.native import precision
+from clickwise.native.tensors import recorded
 
 _PRODUCTS_AT_ONCE = 2**19
 """Numbers (2 MB) of the products of maps that exist at any one time: they stay in a cache."""
@@ -97,6 +98,8 @@ def _products(x: Tensor, x0: Tensor | None = None) -> Tensor:
 
 
 def _slabs(weight: Tensor, out: Tensor) -> Iterator[slice]:
+    if recorded():
+        return iter([slice(None)])
     width = max(1, _PRODUCTS_AT_ONCE // weight.shape[1])
     return (slice(start, start + width) for start in range(0, out.shape[1], width))
 

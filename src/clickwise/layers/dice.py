@@ -23,7 +23,7 @@ class Dice(nn.Module):
 
     def forward(self, s: Tensor, dropout: float = 0.0) -> Tensor:
         """`dropout`: share of activations set to zero in training, in [0, 1)."""
-        if len(s) > 1:
+        if not self.training or len(s) > 1:
             normed = self.norm(s)
         else:
             normed = F.batch_norm(s, self.norm.running_mean, self.norm.running_var, eps=self.norm.eps)

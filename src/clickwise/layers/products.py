@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clickwise.native.tensors import recorded
+
 
 def inner_products(vectors: Tensor) -> Tensor:
     """(<v_f, v_g>)_{f<g}, in the order (0, 1), (0, 2) .. (F-2, F-1): [B, F, D] -> [B, F (F - 1) / 2]."""
@@ -48,7 +50,8 @@ class _FieldAwarePairs(torch.autograd.Function):
         num_vectors = vectors.shape[1]
         f, g = torch.triu_indices(num_vectors, num_vectors, 1)
         upper, lower = f * num_vectors + g, g * num_vectors + f
-        slabs = vectors.flatten(1, 2).split(_ROWS_AT_ONCE)  # [b, F * F, D]
+        flat = vectors.flatten(1, 2)
+        slabs = [flat] if recorded() else flat.split(_ROWS_AT_ONCE)  # [b, F * F, D]
         return torch.cat([(v.index_select(1, upper) * v.index_select(1, lower)).sum((1, 2)) for v in slabs])
 
     @staticmethod

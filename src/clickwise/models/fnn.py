@@ -59,7 +59,7 @@ class FNN(Ranker):
 
     def forward(self, batch: Batch) -> Tensor:
         rows = self.embedding(batch)  # [B, F, 1 + D]
-        return self.mlp(torch.cat([self.w0.expand(len(rows), 1), rows.flatten(1), batch.dense], 1)).squeeze(1)
+        return self.mlp(torch.cat([self.w0.expand(rows.shape[0], 1), rows.flatten(1), batch.dense], 1)).squeeze(1)
 
     def pretraining(self) -> Pretraining | None:
         epochs = self.config.pretraining_epochs

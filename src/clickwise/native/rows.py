@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from clickwise.native import Tier, kernels, tier
@@ -31,5 +33,5 @@ def _pooled(table: np.ndarray, sparse: np.ndarray, starts: np.ndarray, coefficie
     rows = table[sparse]
     if coefficients is not None:
         rows = rows * coefficients[:, :, None]
-    sums = [rows[:, first:last].sum(1) for first, last in zip(starts, starts[1:], strict=False)]
+    sums = [rows[:, first:last].sum(1) for first, last in pairwise(starts.tolist())]
     return np.stack(sums, 1) if sums else np.zeros((len(sparse), 0, table.shape[1]), np.float32)

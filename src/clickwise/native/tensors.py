@@ -11,9 +11,21 @@ from clickwise.native import Tier, kernels, tier
 _HUGE_BYTES = 2**30
 
 
+def recorded() -> bool:
+    """Whether torch only records what is computed, to export it for any number of rows.
+
+    It knows no kernels, and a loop over slabs of rows would be one over those of this batch.
+    """
+    return torch.compiler.is_compiling()
+
+
 def compiled(needed: Tier, *tensors: Tensor) -> bool:
     """Whether kernels of this tier are in use and can take these tensors: float32 in memory of the processor."""
-    return tier() >= needed and all(t.dtype is torch.float32 and t.device.type == "cpu" for t in tensors)
+    return (
+        tier() >= needed
+        and not recorded()
+        and all(t.dtype is torch.float32 and t.device.type == "cpu" for t in tensors)
+    )
 
 
 def dropout_seed() -> int:

@@ -2,6 +2,8 @@
 
 from clickwise.pipeline.cascade import evaluate_recommender
 from clickwise.pipeline.crosses import suggest_crosses
+from clickwise.pipeline.exporting import export
+from clickwise.pipeline.lists import open_lists
 from clickwise.pipeline.looking import first_rows, inspect, simulate, training_summary
 from clickwise.pipeline.recommending import build_recommender, index_summary, recommend, show_first, update_items
 from clickwise.pipeline.retrieval import evaluate_retrieval
@@ -15,12 +17,14 @@ __all__ = [
     "evaluate",
     "evaluate_recommender",
     "evaluate_retrieval",
+    "export",
     "first_rows",
     "index_summary",
     "inspect",
     "is_recommender",
     "load",
     "load_recommender",
+    "open_lists",
     "predict",
     "recommend",
     "resolve_schema",

@@ -1,1 +1,1 @@
-"""Answering requests: a version is a sealed folder, the engine scores, the app speaks HTTP. Nothing here needs torch."""
+"""Answering requests without torch: a version is a sealed folder, the engine scores, the app speaks HTTP."""

@@ -46,11 +46,11 @@ class Encoder:
         for names in self._together:
             if names & candidates.keys():
                 for name in names & request.user.keys():  # read beside a candidate's column: given to each
-                    candidates[name] = request.user[name].take(pa.array(np.zeros(request.count, np.int64)))
+                    candidates[name] = request.user[name].take(pa.array(np.zeros(request.num_candidates, np.int64)))
         pairing = self._pairing(frozenset(candidates))
         user = _batch(pairing.request.columns, request.user, 1)
-        items = _batch(pairing.item.columns, candidates, request.count)
-        which, rows = np.zeros(request.count, np.intp), np.arange(request.count)
+        items = _batch(pairing.item.columns, candidates, request.num_candidates)
+        which, rows = np.zeros(request.num_candidates, np.intp), np.arange(request.num_candidates)
         of_user = _readable(lambda: pairing.request.encode(user), numbered=False)
         return pairing.joined(of_user, which, _readable(lambda: pairing.item.encode(items), numbered=True), rows)
 

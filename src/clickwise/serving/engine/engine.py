@@ -20,7 +20,8 @@ from clickwise.serving.engine.columns import kinds_of
 from clickwise.serving.engine.encoder import Encoder
 from clickwise.serving.engine.golden import read_golden
 from clickwise.serving.engine.graph import Graph
-from clickwise.serving.engine.request import MAX_IGNORED, Reader, reader_of
+from clickwise.serving.engine.reader import reader_of
+from clickwise.serving.engine.request import MAX_IGNORED, Reader
 from clickwise.serving.engine.scores import Scores
 
 _CARD = ("model", "metrics", "calibrator", "data", "training", "created", "versions")
@@ -105,7 +106,7 @@ class Engine:
             RequestError: not such a request, or a cell that cannot be read; names candidate, column and value.
         """
         request = self._reader.read(body, max_candidates)
-        if not request.count:
+        if not request.num_candidates:
             return Scores(np.zeros(0, np.float32), request.ignored)
         return self._scores(self._encoder.request(request), request.ignored)
 

@@ -23,14 +23,14 @@ class Request(NamedTuple):
 
     Args:
         user: columns of one row.
-        candidates: columns of `count` rows.
-        count: candidates.
+        candidates: columns of `num_candidates` rows.
+        num_candidates: how many there are.
         ignored: names of keys that are no columns, at most `MAX_IGNORED` different ones.
     """
 
     user: Mapping[str, pa.Array]
     candidates: Mapping[str, pa.Array]
-    count: int
+    num_candidates: int
     ignored: tuple[str, ...] = ()
 
 
@@ -55,10 +55,3 @@ def check_sides(request: Request) -> Request:
             fix = "give it on one side"
             raise RequestError("is given for the user and for the candidates", column=name, fix=fix)
     return request
-
-
-def reader_of(kinds: Mapping[str, str]) -> Reader:
-    """The compiled reader; without kernels, its twin."""
-    from clickwise.serving.engine.slow_reader import SlowReader
-
-    return SlowReader(kinds)

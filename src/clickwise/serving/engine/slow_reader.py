@@ -41,8 +41,9 @@ class SlowReader:
             raise RequestError('is not an object {"user": {..}, "candidates": [{..}, ..]}')
         ignored: dict[str, None] = {}
         user, candidates = self._sides(data, max_candidates, ignored)
-        sides = (self._columns(side, ignored, numbered) for side, numbered in ((user, False), (candidates, True)))
-        return check_sides(Request(*sides, len(candidates), tuple(ignored)[:MAX_IGNORED]))
+        of_user = self._columns(user, ignored, numbered=False)
+        of_candidates = self._columns(candidates, ignored, numbered=True)
+        return check_sides(Request(of_user, of_candidates, len(candidates), tuple(ignored)[:MAX_IGNORED]))
 
     def _sides(self, data: _Pairs, limit: int, ignored: dict[str, None]) -> tuple[list[_Pairs], list[_Pairs]]:
         found: dict[str, Any] = {}
@@ -65,7 +66,7 @@ class SlowReader:
             raise RequestError("the user is not an object")
         return [] if user is None else [user], candidates
 
-    def _columns(self, side: Sequence[_Pairs], ignored: dict[str, None], numbered: bool) -> dict[str, pa.Array]:
+    def _columns(self, side: Sequence[_Pairs], ignored: dict[str, None], *, numbered: bool) -> dict[str, pa.Array]:
         cells: dict[str, list[Any]] = {}
         for row, pairs in enumerate(side):
             seen = set()
@@ -92,8 +93,10 @@ def _parse(body: bytes) -> Any:
         if deepest > MAX_DEPTH:
             raise RequestError(f"is nested deeper than {MAX_DEPTH}")
         _check_surrogates(text)
-        hooks = {"parse_int": _Whole, "parse_float": _Fraction, "parse_constant": _no_constant}
-        return json.loads(text, object_pairs_hook=_Pairs, **hooks)
+        decoder = json.JSONDecoder(
+            object_pairs_hook=_Pairs, parse_int=_Whole, parse_float=_Fraction, parse_constant=_no_constant
+        )
+        return decoder.decode(text)
     except UnicodeDecodeError as error:
         raise RequestError(f"byte {error.start}: is not UTF-8") from None
     except (ValueError, RecursionError) as error:

@@ -1,0 +1,25 @@
+"""`clickwise export`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clickwise.cli.options import BundleArgument, JsonOption, ModelFileOption, show
+
+
+def export(
+    bundle: BundleArgument,
+    out: Annotated[Path, typer.Option(help="Folder of the version to write; with --format onnx the file.")],
+    format: Annotated[
+        str, typer.Option(help="serving: a version for `clickwise serve`; onnx: one graph for plain ONNX Runtime.")
+    ] = "serving",
+    model: ModelFileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write a bundle in a form that needs no torch."""
+    from clickwise import pipeline
+
+    show(pipeline.export(bundle, out, format=format, model=model), json)

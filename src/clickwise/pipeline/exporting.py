@@ -1,0 +1,100 @@
+"""`export`: what a bundle becomes where there is no torch: a version to serve, or one ONNX file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from clickwise import bundle as bundles
+from clickwise.atomic import whole_file, whole_folder
+from clickwise.bundle import Bundle, files, graph
+from clickwise.config import require, to_data
+from clickwise.errors import BundleError
+from clickwise.pipeline.golden import golden_requests
+from clickwise.serving import version
+from clickwise.serving.engine.golden import golden_data
+from clickwise.serving.version import Vectors
+from clickwise.summaries import ExportSummary
+
+Format = Literal["serving", "onnx"]
+_ROWS_AT_ONCE = 1 << 20
+
+
+def export(bundle: str | Path, out: str | Path, *, format: str = "serving", model: str | None = None) -> ExportSummary:
+    """Write what a ranking bundle is outside training: with its features to serve, or its model alone.
+
+    Args:
+        bundle: folder of a saved bundle.
+        out: "serving": the folder of the version; one that is there is replaced. "onnx": the file.
+        format: "serving" is read by `clickwise serve` and by `clickwise.serving.engine`. "onnx" is one graph for plain
+            ONNX Runtime, with the tables inside: from table rows `sparse` [B, S] int32, `dense` [B, N] float32 and
+            `slot_weight` [B, S] float32, as far as the model reads them, to calibrated `logits` [B].
+        model: as for `load`.
+
+    Raises:
+        BundleError: the bundle is damaged or for retrieval, has weights that are no numbers, or a model that ONNX has
+            no words for; `out` is something else.
+        ConfigError: no such format.
+    """
+    require(format in get_args(Format), "--format", format, " or ".join(get_args(Format)))
+    folder, out = Path(bundle), Path(out)
+    files.verify(folder)
+    found = bundles.load(folder, model=model)
+    try:
+        found.check_probabilities()
+        _check_finite(found)
+        if format == "onnx":
+            with whole_file(out) as file:
+                graph.write_whole(found.model, found.calibrator, file)
+            return ExportSummary(out, found.model_name, format)
+        version.VERSION.check_out(out)
+        with whole_folder(out) as new:
+            _write_version(folder, found, new)
+    except BundleError as error:
+        raise BundleError(f"{folder}: {error}") from None
+    return ExportSummary(out, found.model_name, format, version.name_of(out))
+
+
+def _write_version(folder: Path, bundle: Bundle, new: Path) -> None:
+    shutil.copytree(folder / files.FEATURES, new / version.FEATURES)
+    lookups = graph.write_graph(bundle.model, new / version.GRAPH)
+    (new / version.TABLES).mkdir()
+    tables = bundle.model.tables()
+    names = {
+        weight: f"{version.TABLES}/{place}.npy" for place, weight in enumerate(dict.fromkeys(x.weight for x in lookups))
+    }
+    for weight, name in names.items():
+        np.save(new / name, tables[weight].weight.detach().numpy())
+    vectors = [
+        Vectors(
+            name=each.name,
+            table=names[each.weight],
+            starts=each.pooling.vectors,
+            means=each.pooling.means,
+            weighted=each.pooling.weighted,
+        )
+        for each in lookups
+    ]
+    golden = []
+    for request, rows in golden_requests(bundle.pipeline):
+        golden.append(golden_data(request, bundle.logits(rows)))
+    (new / version.GOLDEN).write_text(json.dumps(golden, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+    version.VERSION.write(new, _manifest(folder, vectors))
+
+
+def _manifest(folder: Path, vectors: list[Vectors]) -> dict[str, Any]:
+    """What the bundle's manifest says of it, and what the graph is given."""
+    known = files.verify(folder, weights=False)
+    kept = ("created", "versions", "model", "calibrator", "data", "training", "metrics")
+    return {**{key: known[key] for key in kept if key in known}, "vectors": to_data(vectors)}
+
+
+def _check_finite(bundle: Bundle) -> None:
+    for name, tensor in bundle.model.state_dict().items():
+        for part in tensor.reshape(-1).split(_ROWS_AT_ONCE):
+            if part.is_floating_point() and not part.isfinite().all():
+                raise BundleError(f"its weights {name!r} hold what is no finite number; train it again, more slowly")

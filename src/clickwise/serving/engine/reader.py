@@ -1,0 +1,13 @@
+"""Which reader reads requests here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clickwise.serving.engine.request import Reader
+from clickwise.serving.engine.slow_reader import SlowReader
+
+
+def reader_of(kinds: Mapping[str, str]) -> Reader:
+    """The compiled reader; without kernels, its twin."""
+    return SlowReader(kinds)
