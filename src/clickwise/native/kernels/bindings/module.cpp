@@ -23,5 +23,6 @@ NB_MODULE(_kernels, m) {
   add_norm(m);
   add_pooling(m);
   add_ranking(m);
+  add_requests(m);
   add_updates(m);
 }

@@ -46,6 +46,7 @@ void add_memory(nb::module_&);
 void add_norm(nb::module_&);
 void add_pooling(nb::module_&);
 void add_ranking(nb::module_&);
+void add_requests(nb::module_&);
 void add_updates(nb::module_&);
 
 }  // namespace clickwise
