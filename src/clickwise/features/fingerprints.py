@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from clickwise.features.xxh64 import xxh64
 from clickwise.native import columns
+from clickwise.native.requests import TokenPlan
 
 _MANY, _LARGE = 1000, 50_000  # above both, sorting first measures faster
 
@@ -52,6 +53,13 @@ class Fingerprints:
             if (ordered[1:] != ordered[:-1]).all():
                 return cls(seed, ordered, (order + first_id).astype(np.int32))
             seed += 1
+
+    def compile_into(self, plan: TokenPlan, column: int, slot: int, first_row: int) -> bool:
+        """See `SparseTransform.compile_into`."""
+        if not isinstance(self._finder, columns.Lookup):
+            return False
+        self._finder.compile_into(plan, column, slot, first_row)
+        return True
 
     def find(self, tokens: pa.Array, otherwise: int, missing: int) -> np.ndarray:
         """[n] int32 ids of `tokens`; `missing` for null or empty text, `otherwise` for one that is not in the map."""

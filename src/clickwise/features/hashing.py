@@ -13,6 +13,7 @@ from clickwise.features.multivalued import Slots, SlotsFit, check_options, parse
 from clickwise.features.transform import Fit, State, TokenTransform
 from clickwise.features.xxh64 import xxh64
 from clickwise.native import columns
+from clickwise.native.requests import TokenPlan
 from clickwise.registry import register_transform
 from clickwise.schema import FIRST_TOKEN, MISSING, Field, Pooling
 
@@ -91,6 +92,13 @@ class Hashing(TokenTransform):
             return columns.buckets(tokens, self.config.seed, self.config.num_buckets, FIRST_TOKEN, MISSING)
         bucket = xxh64(tokens, self.config.seed) % np.uint64(self.config.num_buckets)
         return bucket.astype(np.int32) + np.int32(FIRST_TOKEN)
+
+    def compile_into(self, plan: TokenPlan, column: int, slot: int, first_row: int) -> bool:
+        """One token a row, hashed."""
+        if self.multi or self.config.weights is not None:
+            return False
+        plan.add_hashing(column, slot, first_row, self.config.seed, self.config.num_buckets)
+        return True
 
     def state(self) -> State:
         """The slots of a row."""

@@ -19,11 +19,14 @@ class Pairing:
     Args:
         pipeline: of whole rows.
         item_columns: features that read only these are the item's; all others the request's.
+        elsewhere: fields that are of neither half: somebody else has their table rows.
     """
 
-    def __init__(self, pipeline: FeaturePipeline, item_columns: Collection[str]) -> None:
+    def __init__(
+        self, pipeline: FeaturePipeline, item_columns: Collection[str], elsewhere: Collection[str] = ()
+    ) -> None:
         base = pipeline.inputs.base
-        names = [*(field.name for field in base.fields), *base.dense]
+        names = [name for name in (*(field.name for field in base.fields), *base.dense) if name not in elsewhere]
         item = {name for name in names if set(pipeline.part(base.part([name])).columns) <= set(item_columns)}
         parts = base.part([name for name in names if name not in item]), base.part(item)
         self.request, self.item = (pipeline.part(part) for part in parts)
@@ -36,10 +39,22 @@ class Pairing:
             for feature in pipeline.schema.crosses
         ]
 
-    def joined(self, request: Encoded, which: np.ndarray, item: Encoded, rows: np.ndarray) -> Encoded:
-        """The rows whose request is the one of `which` [n], and whose item is the one of `rows` [n]."""
+    def joined(
+        self,
+        request: Encoded,
+        which: np.ndarray,
+        item: Encoded,
+        rows: np.ndarray,
+        sparse: np.ndarray | None = None,
+    ) -> Encoded:
+        """The rows whose request is the one of `which` [n], and whose item is the one of `rows` [n].
+
+        Args:
+            sparse: [n, S] to write to; holds the table rows of the fields that are of neither half.
+        """
         inputs = self._pipeline.inputs
-        sparse = np.empty((len(rows), inputs.num_slots), np.int32)
+        if sparse is None:
+            sparse = np.empty((len(rows), inputs.num_slots), np.int32)
         dense = np.empty((len(rows), inputs.num_dense), np.float32)
         weight = np.ones(sparse.shape, np.float32) if inputs.weighted else None
         for (places, columns), half, at in zip(self._places, (request, item), (which, rows), strict=True):

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from clickwise.errors import DataError
+from clickwise.native.requests import TokenPlan
 from clickwise.schema import Field
 
 
@@ -97,6 +98,16 @@ class SparseTransform(ColumnTransform):
     @abstractmethod
     def ids(self, parsed: pa.Array) -> np.ndarray:
         """[n, field.length] int32 ids in [0, field.num_ids); -1 where a slot of a multi-valued field is empty."""
+
+    def compile_into(self, plan: TokenPlan, column: int, slot: int, first_row: int) -> bool:
+        """Let a plan do what `parse` and `ids` do, for requests; false where it cannot.
+
+        Args:
+            column: which of the request's.
+            slot: that the ids fill.
+            first_row: of the table, that id 0 has.
+        """
+        return False
 
 
 class TokenTransform(SparseTransform):

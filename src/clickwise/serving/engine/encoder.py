@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import ChainMap, OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -13,7 +13,10 @@ import pyarrow as pa
 from clickwise.errors import ClickwiseError, RequestError
 from clickwise.features.pairing import Pairing
 from clickwise.features.pipeline import Encoded, FeaturePipeline
-from clickwise.features.transform import BadCells
+from clickwise.features.tokens import MAX_TOKEN_BYTES
+from clickwise.features.transform import BadCells, SparseTransform
+from clickwise.native import requests
+from clickwise.native.requests import TokenPlan
 from clickwise.serving.engine.request import Request
 
 _MOST_PAIRINGS = 64
@@ -25,13 +28,15 @@ class Encoder:
     """Encodes requests as `pipeline` encodes whole rows, bit for bit. May be used by several threads.
 
     A feature that reads columns of candidates is encoded for each of them; all others once. A column that is given on
-    neither side is missing, as a null is in training.
+    neither side is missing, as a null is in training. What a kernel can do, it does for all columns at once; the
+    features themselves do the rest, and everything where there is no kernel or a cell is not as usual.
     """
 
     def __init__(self, pipeline: FeaturePipeline) -> None:
         self._pipeline = pipeline
         self._together = _read_together(pipeline)
-        self._pairings: OrderedDict[frozenset[str], Pairing] = OrderedDict()
+        self._plan, self._planned = _plan(pipeline)
+        self._pairings: OrderedDict[tuple[frozenset[str], bool], Pairing] = OrderedDict()
         self._lock = threading.Lock()
 
     def request(self, request: Request) -> Encoded:
@@ -42,17 +47,26 @@ class Encoder:
         """
         if not request.user and not request.candidates:
             raise self._no_column()
-        candidates = dict(request.candidates)
-        for names in self._together:
-            if names & candidates.keys():
-                for name in names & request.user.keys():  # read beside a candidate's column: given to each
-                    candidates[name] = request.user[name].take(pa.array(np.zeros(request.num_candidates, np.int64)))
-        pairing = self._pairing(frozenset(candidates))
+        sparse = np.empty((request.num_candidates, self._pipeline.inputs.num_slots), np.int32)
+        planned = self._plan is not None and request.read is not None and self._plan.fill(request.read, sparse)
+        candidates = self._of_candidates(request)
+        pairing = self._pairing(frozenset(candidates), planned)
         user = _batch(pairing.request.columns, request.user, 1)
         items = _batch(pairing.item.columns, candidates, request.num_candidates)
         which, rows = np.zeros(request.num_candidates, np.intp), np.arange(request.num_candidates)
         of_user = _readable(lambda: pairing.request.encode(user), numbered=False)
-        return pairing.joined(of_user, which, _readable(lambda: pairing.item.encode(items), numbered=True), rows)
+        of_items = _readable(lambda: pairing.item.encode(items), numbered=True)
+        return pairing.joined(of_user, which, of_items, rows, sparse)
+
+    def _of_candidates(self, request: Request) -> Mapping[str, pa.Array]:
+        """The candidates' columns, and those that a feature reads beside one of them: the user's, given to each."""
+        beside: dict[str, pa.Array] = {}
+        for names in self._together:
+            if not names.isdisjoint(request.candidates):
+                for name in names.difference(request.candidates):
+                    cell = request.user[name] if name in request.user else pa.nulls(1, pa.string())
+                    beside[name] = cell.take(pa.array(np.zeros(request.num_candidates, np.int64)))
+        return ChainMap(beside, request.candidates) if beside else request.candidates  # type: ignore[arg-type]
 
     def rows(self, columns: Mapping[str, pa.Array], count: int) -> Encoded:
         """Whole rows, given as columns of `count` cells; raises as `request` does."""
@@ -61,11 +75,13 @@ class Encoder:
         data = _batch(self._pipeline.columns, columns, count)
         return _readable(lambda: self._pipeline.encode(data), numbered=True)
 
-    def _pairing(self, of_candidates: frozenset[str]) -> Pairing:
-        """The pipeline, cut for candidates that have these columns."""
+    def _pairing(self, of_candidates: frozenset[str], planned: bool) -> Pairing:
+        """The pipeline, cut for candidates that have these columns; `planned`: less what the plan does."""
+        key = of_candidates, planned
         with self._lock:
-            found = self._pairings.pop(of_candidates, None) or Pairing(self._pipeline, of_candidates)
-            self._pairings[of_candidates] = found  # last, as the one used last
+            elsewhere = self._planned if planned else ()
+            found = self._pairings.pop(key, None) or Pairing(self._pipeline, of_candidates, elsewhere)
+            self._pairings[key] = found  # last, as the one used last
             if len(self._pairings) > _MOST_PAIRINGS:
                 self._pairings.popitem(last=False)
             return found
@@ -73,6 +89,21 @@ class Encoder:
     def _no_column(self) -> RequestError:
         shown = ", ".join(self._pipeline.columns[:12]) + (", ..." if len(self._pipeline.columns) > 12 else "")
         return RequestError("has none of the model's columns", fix=f"give some of {shown}")
+
+
+def _plan(pipeline: FeaturePipeline) -> tuple[TokenPlan | None, frozenset[str]]:
+    """What kernels do for the features of one id a row, and the names of their fields."""
+    if not requests.compiled():
+        return None, frozenset()
+    plan, planned = TokenPlan(MAX_TOKEN_BYTES), set()
+    columns = {feature.name: feature.column for feature in pipeline.schema.features}
+    for (field, slots), first_row in zip(pipeline.inputs.slots(), pipeline.inputs.offsets(), strict=True):
+        transform = pipeline.transforms[field.name]
+        if isinstance(transform, SparseTransform):
+            column = pipeline.columns.index(columns[field.name])
+            if transform.compile_into(plan, column, slots.start, first_row):
+                planned.add(field.name)
+    return plan, frozenset(planned)
 
 
 def _read_together(pipeline: FeaturePipeline) -> list[set[str]]:

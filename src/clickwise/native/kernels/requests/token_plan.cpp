@@ -36,9 +36,9 @@ bool bucket_ids(const Text& text, const SlotPlan& plan, int32_t* ids) {
 }
 
 bool ids_of(const Column& column, const SlotPlan& plan, int64_t max_token_bytes, int32_t* ids) {
-  if (column.list() || column.all_bools()) return false;
+  if (column.list()) return false;
   const Text text = column.text();
-  if (plan.kind == SlotPlan::kBucket) return bucket_ids(text, plan, ids);
+  if (plan.kind == SlotPlan::kBucket) return !column.all_bools() && bucket_ids(text, plan, ids);
   if (columns().survey(text).longest > max_token_bytes) return false;
   if (plan.kind == SlotPlan::kVocabulary)
     columns().find(text, plan.index, kOutOfVocabulary, kMissing, ids);
