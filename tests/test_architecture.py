@@ -68,8 +68,12 @@ FLAGS = {
     "export": {"--out", "--format", "--model", "--json"},
     "index": {"--out", "--ranker", "--queries", "--format", "--set", "--json"},
     "inspect": {"--json"},
+    "loadtest": {"--requests", "--candidates", "--p99-ms", "--rates", "--seconds", "--svg", "--json"},
     "predict": {"--out", "--model", "--format", "--set", "--json"},
+    "publish": {"--share", "--shadow"},
     "recommend": {"--out", "--top", "--seen", "--where", "--explain", "--format", "--set", "--json"},
+    "rollback": {"--to"},
+    "serve": {"--host", "--port", "--workers", "--recommender", "--set"},
     "simulate": {"--rows", "--seed", "--day", "--ads", "--catalogue"},
     "suggest-crosses": {"--label", "--top", "--config", "--format", "--set", "--json"},
     "tune": {"--label", "--model", "--trials", "--out", "--valid", "--seed", "--format", "--set", "--json"},
@@ -78,7 +82,8 @@ FLAGS = {
 }
 
 NO_TORCH = ["errors", "config", "schema", "registry", "progress", "atomic", "features", "metrics", "data.open", "cli"]
-NO_TORCH += ["serving.engine", "serving.version"]
+NO_TORCH += ["serving.engine", "serving.version", "serving.live", "serving.app.app", "serving.app.run"]
+NO_TORCH += ["serving.loadtest.run", "cli.exported"]
 NO_TORCH += ["sealed", "retrieval.item_index", "retrieval.live"]
 
 

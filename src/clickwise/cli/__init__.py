@@ -12,6 +12,7 @@ from clickwise.cli.evaluate import evaluate
 from clickwise.cli.export import export
 from clickwise.cli.index import index
 from clickwise.cli.inspect import inspect
+from clickwise.cli.loadtest import loadtest
 from clickwise.cli.predict import predict
 from clickwise.cli.publish import publish
 from clickwise.cli.recommend import recommend
@@ -48,6 +49,7 @@ _VERBS = (
     serve,
     publish,
     rollback,
+    loadtest,
 )
 for _verb in _VERBS:
     app.command()(_verb)

@@ -84,6 +84,8 @@ class App:
             response = await self._answered(request, methods or {})
         except Disconnected:
             return
+        finally:
+            self.scoring.held.now -= request.size
         headers = [
             (b"content-type", response.content_type),
             (b"content-length", str(len(response.body)).encode()),

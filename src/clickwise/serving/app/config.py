@@ -22,15 +22,17 @@ class ServerConfig:
         max_body_bytes: of a request; more is answered with 413.
         max_candidates: of a request.
         max_waiting: requests that wait to be scored; one more is answered with 503.
-        max_connections: requests that are read or answered at the same time; more wait to be accepted.
+        max_held_bytes: of all bodies that are being read or wait; a request beyond it is answered with 503.
+        max_connections: connections that are open at the same time; more wait to be accepted.
         header_s: longest time for the headers of a request, after which the connection is closed.
         body_s: longest time for its body; more is answered with 408.
-        deadline_s: a request that has waited so long, from the end of its body, is not scored any more and answered
-            with 503; it may ask for less by `Clickwise-Deadline-Ms`.
+        deadline_s: how long a request may wait to be scored, from the end of its body; one that would wait longer is
+            answered with 503 at once. It may ask for less by `Clickwise-Deadline-Ms`.
         drain_s: after SIGTERM, how long `/readyz` says no before connections are refused.
         stop_s: and how long requests may then take to be answered.
         poll_s: how often a worker looks whether another version is to answer.
-        log_share: share of the successful requests that are logged, in [0, 1]; all others are.
+        log_share: share of the requests that are logged, in [0, 1], where they were scored or turned away because of
+            too many others; all others are.
     """
 
     host: str = "127.0.0.1"
@@ -41,7 +43,8 @@ class ServerConfig:
     max_body_bytes: int = 4 << 20
     max_candidates: int = 2_000
     max_waiting: int = 64
-    max_connections: int = 256
+    max_held_bytes: int = 256 << 20
+    max_connections: int = 4_096
     header_s: float = 5.0
     body_s: float = 5.0
     deadline_s: float = 1.0
@@ -58,7 +61,7 @@ class ServerConfig:
         require(plain, "api_key", "a key", "printable ASCII without spaces")
         named = self.model_name.replace("-", "").replace("_", "").isalnum() and self.model_name.isascii()
         require(named, "model_name", self.model_name, "letters, digits, - and _")
-        for key in ("max_body_bytes", "max_candidates", "max_waiting", "max_connections"):
+        for key in ("max_body_bytes", "max_candidates", "max_waiting", "max_held_bytes", "max_connections"):
             require(getattr(self, key) >= 1, key, getattr(self, key), "a whole number >= 1")
         for key in ("header_s", "body_s", "deadline_s", "stop_s", "poll_s"):
             require(getattr(self, key) > 0, key, getattr(self, key), "seconds > 0")

@@ -69,10 +69,21 @@ class Disconnected(Exception):
     """The client left before its request was read."""
 
 
+class Held:
+    """Bytes of bodies that are in memory, of all requests together.
+
+    Args:
+        most: that may be.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most, self.now = most, 0
+
+
 class Request:
     """One request. Its id is that of the client (`X-Request-Id`), or a random one."""
 
-    __slots__ = ("_receive", "headers", "id", "method", "path", "read_s", "received_s")
+    __slots__ = ("_receive", "headers", "id", "method", "path", "read_s", "received_s", "size")
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive) -> None:
         self.received_s = self.read_s = time.perf_counter()
@@ -81,6 +92,7 @@ class Request:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"")
         self.id = given if 0 < len(given) <= _LONGEST_ID and given.isascii() else secrets.token_hex(8).encode()
+        self.size = 0
         self._receive = receive
 
     @property
@@ -101,11 +113,11 @@ class Request:
             raise Refused(400, f"Clickwise-Deadline-Ms: got {given[:20]!r}, allowed are whole milliseconds from 1")
         return self.read_s + min(longest_s, int(given) / 1000)
 
-    async def body(self, most_bytes: int, within_s: float) -> bytes:
-        """All of its body.
+    async def body(self, most_bytes: int, within_s: float, held: Held) -> bytes:
+        """All of its body, which counts as held until somebody takes its `size` off again.
 
         Raises:
-            Refused: 413, 408 or 415.
+            Refused: 413, 408 or 415; 503, too much is held.
             Disconnected: the client left.
         """
         if self.headers.get(b"content-encoding", b"identity") != b"identity":
@@ -116,23 +128,26 @@ class Request:
             raise too_large
         try:
             async with asyncio.timeout(within_s):
-                found = await self._read(most_bytes, too_large)
+                found = await self._read(most_bytes, too_large, held)
         except TimeoutError:
             problem = f"the body did not arrive within {within_s:g} s (body_s)"
             raise Refused(408, problem, close=True) from None
         self.read_s = time.perf_counter()
         return found
 
-    async def _read(self, most_bytes: int, too_large: Refused) -> bytes:
-        parts, size = [], 0
+    async def _read(self, most_bytes: int, too_large: Refused, held: Held) -> bytes:
+        parts = []
         while True:
             message = await self._receive()
             if message["type"] != "http.request":
                 raise Disconnected
             part = message.get("body", b"")
-            size += len(part)
-            if size > most_bytes:
+            self.size += len(part)
+            held.now += len(part)
+            if self.size > most_bytes:
                 raise too_large
+            if held.now > held.most:
+                raise Refused(503, "bodies of other requests fill the memory (max_held_bytes)", close=True)
             parts.append(part)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -12,6 +12,9 @@ from clickwise.serving.app.http import Refused
 
 T = TypeVar("T")
 
+_WEIGHT = 0.05
+"""Of the latest job in the mean."""
+
 
 class _Job(NamedTuple):
     work: Callable[[], Any]
@@ -29,6 +32,7 @@ class Line:
 
     def __init__(self, most: int) -> None:
         self.most = most
+        self.mean_s = 0.0  # that a job takes, the latest ones above all
         self._waiting: deque[_Job] = deque()
 
     def __len__(self) -> int:
@@ -41,10 +45,12 @@ class Line:
             until: when it is too late to begin, on the clock of `time.perf_counter`.
 
         Raises:
-            Refused: 503, too many wait already, or it was too late.
+            Refused: 503, too many wait already, or its turn would come or came too late.
         """
         if len(self._waiting) >= self.most:
             raise Refused(503, f"{self.most} requests wait already (max_waiting); try again later or elsewhere")
+        if time.perf_counter() + len(self._waiting) * self.mean_s > until:
+            raise Refused(503, "its turn would come after its deadline; try again later or elsewhere")
         loop = asyncio.get_running_loop()
         job = _Job(work, until, loop.create_future())
         self._waiting.append(job)
@@ -64,11 +70,13 @@ class Line:
         """Do one; False when nobody waits for it any more."""
         if job.answer.done():
             return False
-        if time.perf_counter() > job.until:
+        began = time.perf_counter()
+        if began > job.until:
             job.answer.set_exception(Refused(503, "the deadline was over before its turn came; try again later"))
             return False
         try:
             job.answer.set_result(job.work())
         except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for the answer
             job.answer.set_exception(error)
+        self.mean_s += _WEIGHT * (time.perf_counter() - began - self.mean_s)
         return True

@@ -12,11 +12,13 @@ import msgspec
 from clickwise.serving.app.http import Request, Response
 
 _LONGEST_PATH = 200
+_BUSY = (429, 503)
 
 
 class Log:
     """Args:
-    share: of the successful requests that are written, in [0, 1]; all others are.
+    share: of the requests that are written, in [0, 1], where they were scored or turned away because of too many
+        others; all others are.
     stream: where to; None: stderr.
     """
 
@@ -27,7 +29,8 @@ class Log:
 
     def request(self, request: Request, response: Response, seconds: float) -> None:
         """A request that was answered."""
-        if response.status >= 400 or self.share >= 1.0 or self._chance.random() < self.share:
+        wrong = response.status >= 400 and response.status not in _BUSY
+        if wrong or self.share >= 1.0 or self._chance.random() < self.share:
             self._write(
                 "request",
                 id=request.id.decode("ascii"),

@@ -64,7 +64,7 @@ class Models:
     """The routes of versions."""
 
     def __init__(self, scoring: Scoring) -> None:
-        self.live, self.config = scoring.live, scoring.config
+        self.live, self.config, self.held = scoring.live, scoring.config, scoring.held
 
     async def list(self, request: Request) -> Response:
         """`GET /v1/models`"""
@@ -83,7 +83,7 @@ class Models:
 
     async def lead(self, request: Request) -> Response:
         """`POST /v1/models/live`"""
-        body = await request.body(_MAX_BODY_BYTES, self.config.body_s)
+        body = await request.body(_MAX_BODY_BYTES, self.config.body_s, self.held)
         try:
             number = msgspec.json.decode(body, type=ChangeRequest).version
         except (msgspec.DecodeError, RecursionError) as error:

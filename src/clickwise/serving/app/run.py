@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import sys
@@ -29,6 +30,7 @@ _LOGGING = {
     "loggers": {"_granian": {"handlers": ["stderr"], "propagate": False}},
 }
 _SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+_OTHER_FILES = 200
 _SWITCH_S = 0.0005
 """How soon the thread that opens a version lets the one go on that answers; Python's 5 ms would be felt."""
 
@@ -69,6 +71,7 @@ def run(store: Store | OneVersion, config: ServerConfig, recommender: Callable[[
         ConfigError: the address cannot be listened at.
     """
     _check_free(config.host, config.port)
+    _allow_files(config.max_connections + _OTHER_FILES)
     with tempfile.TemporaryDirectory(prefix="clickwise-metrics-") as shared:
         os.environ[_SHARED_METRICS] = shared  # read when prometheus_client is first imported
         try:
@@ -98,8 +101,16 @@ def run(store: Store | OneVersion, config: ServerConfig, recommender: Callable[[
             respawn_failed_workers=True,
             workers_kill_timeout=round(config.stop_s),
         )
-        server.signal_handler_interrupt = _Stop(server.signal_handler_interrupt, stopping, config.drain_s)
+        server.signal_handler_interrupt = _Stop(server.signal_handler_interrupt, stopping, config.drain_s)  # type: ignore[method-assign]
         server.serve(target_loader=_Loader(store, config, stopping, recommender), wrap_loader=False)
+
+
+def _allow_files(number: int) -> None:
+    """Let each worker have so many files and connections open, as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < number:
+        most = number if hard == resource.RLIM_INFINITY else min(number, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _check_free(host: str, port: int) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from clickwise.errors import ClickwiseError
 from clickwise.serving.app import arrow
 from clickwise.serving.app.config import ServerConfig
-from clickwise.serving.app.http import JSON, Refused, Request, Response, json_response
+from clickwise.serving.app.http import JSON, Held, Refused, Request, Response, json_response
 from clickwise.serving.app.line import Line
 from clickwise.serving.app.metrics import Metrics
 from clickwise.serving.live import Live, Serving
@@ -52,6 +52,7 @@ class Scoring:
 
     def __init__(self, live: Live, line: Line, metrics: Metrics, config: ServerConfig) -> None:
         self.live, self.line, self.metrics, self.config = live, line, metrics, config
+        self.held = Held(config.max_held_bytes)
 
     def serving(self) -> Serving:
         """What answers now.
@@ -65,8 +66,10 @@ class Scoring:
         return current
 
     async def body(self, request: Request) -> bytes:
-        """The body of a request, within the limits."""
-        return await request.body(self.config.max_body_bytes, self.config.body_s)
+        """The body of a request, within the limits. It is read even when the request will be turned away: who sends a
+        long one would see a closed connection instead of the answer.
+        """
+        return await request.body(self.config.max_body_bytes, self.config.body_s, self.held)
 
     async def score(self, request: Request, work: Callable[[Engine], Scores], version: int | None = None) -> Scored:
         """Wait for the request's turn, then score it.

@@ -40,6 +40,21 @@ def test_a_slow_body(make_app: Callable[..., App]) -> None:
     assert time.perf_counter() - began < 5
 
 
+def test_bodies_do_not_fill_the_memory(make_app: Callable[..., App]) -> None:
+    app = make_app(max_held_bytes=1100)
+
+    async def asked() -> list[Answer]:
+        slow = [call(app, "POST", "/v1/score", [b" " * 300, REQUEST], pause_s=0.05) for _ in range(4)]
+        return await asyncio.gather(*slow)
+
+    statuses = sorted(answer.status for answer in asyncio.run(asked()))
+    assert statuses == [200, 200, 200, 503]
+    for body in ([b"x" * 300, None], [b"x" * 300], [b"x" * 2000]):
+        ask(app, "POST", "/v1/score", body)
+    assert app.scoring.held.now == 0
+    assert ask(app, "POST", "/v1/score", REQUEST).status == 200
+
+
 def test_a_client_that_leaves_gets_nothing(app: App) -> None:
     assert ask(app, "POST", "/v1/score", [b"{", None]).status == 0
 
@@ -100,6 +115,17 @@ def test_who_waited_too_long_is_not_scored(make_app: Callable[..., App]) -> None
     statuses = [a.status for a in many_at_once(make_app(works=works), 6, **{"clickwise-deadline-ms": "30"})]
     assert statuses[0] == 200 and statuses[-1] == 503
     assert len(scored) == statuses.count(200) < 6
+
+
+def test_who_would_wait_too_long_is_told_at_once(make_app: Callable[..., App]) -> None:
+    """As soon as it is known how long the work takes, nobody waits in vain."""
+    app = make_app(works=lambda: time.sleep(0.01))
+    many_at_once(app, 60)
+    app.scoring.line.mean_s = 0.01
+    answers = many_at_once(app, 12, **{"clickwise-deadline-ms": "45"})
+    told = [answer.json["error"] for answer in answers if answer.status == 503]
+    assert 2 <= len(answers) - len(told) <= 5
+    assert sum("its turn would come after" in error for error in told) >= 7
 
 
 def test_a_swap_while_requests_come(make_app: Callable[..., App], store: Store) -> None:

@@ -1,0 +1,1 @@
+"""The load generator: open-loop arrivals at rising rates, until the bound on latency breaks."""

@@ -1,0 +1,174 @@
+"""The real thing: granian's processes, the official client of the Open Inference Protocol, SIGTERM."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tritonclient.http as triton
+
+import clickwise as cw
+from clickwise import pipeline
+from clickwise.serving.store import Store
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+@pytest.fixture(scope="module")
+def bundle(small_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "today"
+    settings = ["training.epochs=1", "training.batch_size=512", "model.hidden_dims=[8]"]
+    cw.train(small_log, label="click", model="deepfm", out=out, settings=settings)
+    return out
+
+
+@pytest.fixture(scope="module")
+def store(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("store")
+    pipeline.export(bundle, folder / "version")
+    made = Store(folder / "store")
+    made.lead(made.add(folder / "version"))
+    made.add(folder / "version")
+    return made
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`clickwise serve` in a process of its own."""
+
+    def __init__(self, path: Path, *words: str, **environment: str) -> None:
+        self.port = free_port()
+        command = [sys.executable, "-m", "clickwise", "serve", str(path), "--port", str(self.port), *words]
+        more = {**os.environ, **environment}
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=more)
+
+    def wait_ready(self) -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and self.process.poll() is None:
+            if self.get("/readyz")[0] == 200:
+                return
+            time.sleep(0.05)
+        self.process.kill()
+        raise AssertionError(self.process.communicate()[1])
+
+    def get(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        raw = None if body is None else json.dumps(body).encode()
+        told = {"Content-Type": "application/json", **headers}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", raw, told)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+        except OSError:
+            return 0, b""
+
+    def stop(self) -> str:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.communicate(timeout=30)[1]
+
+
+@pytest.fixture(scope="module")
+def server(store: Store) -> Iterator[Server]:
+    made = Server(store.folder, "--workers", "2", "--set", "drain_s=0.0", CLICKWISE_API_KEY="k")
+    made.wait_ready()
+    yield made
+    made.stop()
+    assert made.process.returncode == 0
+
+
+KEY = {"Authorization": "Bearer k"}
+ONE = {"candidates": [{"user_age": 30}]}
+
+
+def test_the_official_client_scores(server: Server, bundle: Path, small_log: Path) -> None:
+    rows = pq.read_table(small_log).slice(0, 40)
+    expected = cw.load(bundle).predict(rows)
+    client = triton.InferenceServerClient(f"127.0.0.1:{server.port}")
+    assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("clickwise", headers=KEY)
+    assert client.get_server_metadata(headers=KEY)["name"] == "clickwise"
+    inputs = []
+    for told in client.get_model_metadata("clickwise", headers=KEY)["inputs"]:
+        cells = rows[told["name"]].to_pylist()
+        column = triton.InferInput(told["name"], [len(cells)], told["datatype"])
+        if told["datatype"] == "BYTES":
+            texts = [
+                json.dumps(cell) if isinstance(cell, list) else "" if cell is None else str(cell) for cell in cells
+            ]
+            column.set_data_from_numpy(np.array(texts, object))
+        else:
+            column.set_data_from_numpy(np.array([np.nan if cell is None else cell for cell in cells], np.float64))
+        inputs.append(column)
+    found = client.infer("clickwise", inputs, headers=KEY)
+    np.testing.assert_allclose(found.as_numpy("probability"), expected, atol=1e-6)
+    wanted = [triton.InferRequestedOutput("logit", binary_data=False)]
+    again = client.infer("clickwise", inputs, model_version="1", outputs=wanted, request_id="7", headers=KEY)
+    np.testing.assert_allclose(1 / (1 + np.exp(-again.as_numpy("logit"))), expected, atol=1e-6)
+    assert again.get_response()["id"] == "7"
+    with pytest.raises(triton.InferenceServerException, match="version 9 is not served"):
+        client.infer("clickwise", inputs, model_version="9", headers=KEY)
+    client.close()
+
+
+def test_all_workers_follow(server: Server) -> None:
+    """Also the one that did not get the request; and what they counted is one count."""
+    assert server.get("/v1/models/live", {"version": 2}, **KEY)[0] == 200
+    until = time.monotonic() + 20
+    while True:
+        versions = {json.loads(server.get("/v1/score", ONE, **KEY)[1])["version"] for _ in range(30)}
+        if versions == {2} or time.monotonic() > until:
+            break
+    assert versions == {2}
+    text = server.get("/metrics", **KEY)[1].decode()
+    assert "clickwise_live_version 2.0" in text
+    before = int(float(re.search(r'clickwise_answers_total\{version="2"\} (\S+)', text)[1]))
+    for _ in range(20):
+        server.get("/v1/score", ONE, **KEY)
+    text = server.get("/metrics", **KEY)[1].decode()
+    assert f'clickwise_answers_total{{version="2"}} {before + 20}.0' in text
+
+
+def test_the_port_is_not_shared_with_another_server(server: Server, store: Store) -> None:
+    words = ["-m", "clickwise", "serve", str(store.folder), "--port", str(server.port)]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert f"cannot listen at 127.0.0.1:{server.port}: Address already in use" in done.stderr
+
+
+def test_sigterm_answers_what_was_begun(store: Store) -> None:
+    """The server of one version. `/readyz` says no at once; a body that is still on its way is read and answered."""
+    server = Server(store.folder_of(1), "--workers", "1", "--set", "drain_s=0.5")
+    server.wait_ready()
+    body = json.dumps(ONE).encode()
+    head = b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as slow:
+        slow.sendall(head % len(body) + body[:5])
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        assert server.get("/readyz")[0] == 503
+        time.sleep(0.8)
+        assert server.get("/readyz")[0] == 0, "nobody new gets in"
+        slow.sendall(body[5:])
+        answer = slow.recv(100_000)
+    assert answer.startswith(b"HTTP/1.1 200") and b'"probabilities":[' in answer
+    errors = server.process.communicate(timeout=30)[1]
+    assert server.process.returncode == 0, errors
