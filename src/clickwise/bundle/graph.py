@@ -197,8 +197,11 @@ def _record(module: nn.Module, batch: Batch, more: tuple[Any, ...], names: Seque
     except (BundleError, OSError):
         raise
     except Exception as error:
-        said = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
-        raise BundleError(f"its {name} cannot be written as ONNX: {said.strip()}") from error
+        reason: BaseException = error
+        while reason.__cause__ is not None:
+            reason = reason.__cause__
+        said = str(reason).strip().splitlines() or [type(reason).__name__]
+        raise BundleError(f"its {name} cannot be written as ONNX: {said[0]}") from error
 
 
 @contextmanager
