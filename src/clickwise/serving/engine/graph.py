@@ -17,6 +17,8 @@ from clickwise.serving.version import Vectors
 
 _ROWS_AT_ONCE = 4096
 """Few enough for their vectors to stay in the processor's cache."""
+_ENCODED = (version.SPARSE, version.DENSE, version.SLOT_WEIGHT)
+"""The inputs of the graph that `Encoded` has, in its order."""
 
 
 class Graph:
@@ -37,7 +39,7 @@ class Graph:
         self._session = _session(folder / version.GRAPH, threads)
         self._inputs = [each.name for each in self._session.get_inputs()]
         self._tables = [_Table(folder, each, inputs) for each in vectors]
-        known = {table.name for table in self._tables} | {version.SPARSE, version.DENSE, version.SLOT_WEIGHT}
+        known = {table.name for table in self._tables} | {*_ENCODED}
         outputs = [each.name for each in self._session.get_outputs()]
         if not known.issuperset(self._inputs) or outputs != [version.LOGITS]:
             raise BundleError(f"{folder / version.GRAPH}: is no graph of such a version; {version.VERSION.again}")
@@ -45,18 +47,23 @@ class Graph:
     def logits(self, encoded: Encoded) -> np.ndarray:
         """Logits [B] float32 of encoded rows."""
         count = len(encoded.sparse)
+        if count <= _ROWS_AT_ONCE:
+            return self.run(self.feeds(encoded))
         found = np.empty(count, np.float32)
         for start in range(0, count, _ROWS_AT_ONCE):
             at = slice(start, start + _ROWS_AT_ONCE)
-            found[at] = self._some(Encoded(*(None if part is None else part[at] for part in encoded)))  # type: ignore[arg-type]
+            some = Encoded(*(None if part is None else part[at] for part in encoded))  # type: ignore[arg-type]
+            found[at] = self.run(self.feeds(some))
         return found
 
-    def _some(self, encoded: Encoded) -> np.ndarray:
-        given: dict[str, Any] = {table.name: table for table in self._tables}
-        given |= {version.SPARSE: encoded.sparse, version.DENSE: encoded.dense}
-        given |= {version.SLOT_WEIGHT: encoded.slot_weight}
-        feeds = {name: given[name] for name in self._inputs}
-        feeds = {name: each.pooled(encoded) if isinstance(each, _Table) else each for name, each in feeds.items()}
+    def feeds(self, encoded: Encoded) -> dict[str, Any]:
+        """What the graph is given for encoded rows, by the names of its inputs."""
+        of_tables = {table.name: table.pooled(encoded) for table in self._tables}
+        given = of_tables | dict(zip(_ENCODED, encoded, strict=True))
+        return {name: given[name] for name in self._inputs}
+
+    def run(self, feeds: dict[str, Any]) -> np.ndarray:
+        """Logits [B] float32."""
         return self._session.run([version.LOGITS], feeds)[0]
 
 
