@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hmac
 import threading
 import time
@@ -149,8 +150,10 @@ class App:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         loop = asyncio.get_running_loop()
+        self.metrics.forget_dead()
         await loop.run_in_executor(None, self.live.refresh)
         self._tell_changes()
+        gc.freeze()  # what is there now stays: no collection need look at it again
         watching = threading.Thread(target=self._watch, daemon=True, name="clickwise-watch")
         watching.start()
         await send({"type": "lifespan.startup.complete"})

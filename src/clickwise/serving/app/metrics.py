@@ -5,9 +5,10 @@ whoever is asked adds up all of them; `clickwise serve` sets that up.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
@@ -35,6 +36,15 @@ class Metrics:
         self.shadow_difference = self._histogram(
             "shadow_difference", "Largest difference of a request's logits, shadow and live.", buckets=_DIFFERENCES
         )
+
+    def forget_dead(self) -> None:
+        """Leave what dead workers had at the moment out of the sums; what they counted stays."""
+        for file in Path(os.environ.get(SHARED, os.devnull)).glob("gauge_live*_*.db"):
+            pid = int(file.stem.rpartition("_")[2])
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                mark_process_dead(pid)
 
     def text(self) -> bytes:
         """All of them, of all workers, as Prometheus reads them."""

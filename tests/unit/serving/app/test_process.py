@@ -146,6 +146,23 @@ def test_all_workers_follow(server: Server) -> None:
     assert f'clickwise_answers_total{{version="2"}} {before + 20}.0' in text
 
 
+def test_a_worker_that_is_killed_is_replaced(server: Server) -> None:
+    """What it had counted stays counted; what it was at that moment is forgotten."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    before = server.get("/metrics", **KEY)[1].decode()
+    os.kill(int(children[0]), signal.SIGKILL)
+    until, alive = time.monotonic() + 20, set[str]()
+    while time.monotonic() < until and len(alive) < 2:
+        alive = set(Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split())
+        alive -= {children[0]}
+        time.sleep(0.02)
+    answers = [server.get("/v1/score", ONE, **KEY)[0] for _ in range(20)]
+    assert answers.count(200) >= 19, "one may have found the door closing"
+    count = re.compile(r'clickwise_requests_total\{route="/v1/score",status="200"\} (\S+)')
+    after = server.get("/metrics", **KEY)[1].decode()
+    assert float(count.search(after)[1]) >= float(count.search(before)[1]) + 19
+
+
 def test_the_port_is_not_shared_with_another_server(server: Server, store: Store) -> None:
     words = ["-m", "clickwise", "serve", str(store.folder), "--port", str(server.port)]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, timeout=60)
