@@ -26,7 +26,9 @@ class Dice(nn.Module):
     def forward(self, s: Tensor, dropout: float = 0.0) -> Tensor:
         """`dropout`: share of activations set to zero in training, in [0, 1)."""
         if recorded():  # of any number of entries, also none: torch's own asks how many
-            normed = (s - self.norm.running_mean) * torch.rsqrt(self.norm.running_var + self.norm.eps)
+            mean, variance = self.norm.running_mean, self.norm.running_var
+            assert mean is not None and variance is not None
+            normed = (s - mean) * torch.rsqrt(variance + self.norm.eps)
         elif len(s) > 1:
             normed = self.norm(s)
         else:
