@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import ChainMap, OrderedDict
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +17,9 @@ from clickwise.features.transform import BadCells, SparseTransform
 from clickwise.native import requests
 from clickwise.native.requests import TokenPlan
 from clickwise.serving.engine.request import Request
+from clickwise.serving.features.lookups import Stored
 
 _MOST_PAIRINGS = 64
-
-T = TypeVar("T")
 
 
 class Encoder:
@@ -36,11 +34,14 @@ class Encoder:
         self._pipeline = pipeline
         self._together = _read_together(pipeline)
         self._plan, self._planned = _plan(pipeline)
-        self._pairings: OrderedDict[tuple[frozenset[str], bool], Pairing] = OrderedDict()
+        self._pairings: OrderedDict[tuple[frozenset[str], bool, frozenset[str]], Pairing] = OrderedDict()
         self._lock = threading.Lock()
 
-    def request(self, request: Request) -> Encoded:
+    def request(self, request: Request, stored: Sequence[Stored] = ()) -> Encoded:
         """The rows of a request, one a candidate.
+
+        Args:
+            stored: what was looked up for it.
 
         Raises:
             RequestError: it has none of the columns, or a cell that cannot be read.
@@ -50,13 +51,15 @@ class Encoder:
         sparse = np.empty((request.num_candidates, self._pipeline.inputs.num_slots), np.int32)
         planned = self._plan is not None and request.read is not None and self._plan.fill(request.read, sparse)
         candidates = self._of_candidates(request)
-        pairing = self._pairing(frozenset(candidates), planned)
-        user = _batch(pairing.request.columns, request.user, 1)
-        items = _batch(pairing.item.columns, candidates, request.num_candidates)
+        elsewhere = frozenset().union(*(each.whole for each in stored))
+        pairing = self._pairing(frozenset(candidates), planned, elsewhere)
         which, rows = np.zeros(request.num_candidates, np.intp), np.arange(request.num_candidates)
-        of_user = _readable(lambda: pairing.request.encode(user), numbered=False)
-        of_items = _readable(lambda: pairing.item.encode(items), numbered=True)
-        return pairing.joined(of_user, which, of_items, rows, sparse)
+        of_user = _encoded(pairing.request, request.user, 1, numbered=False)
+        of_items = _encoded(pairing.item, candidates, request.num_candidates, numbered=True)
+        found = pairing.placed(of_user, which, of_items, rows, sparse)
+        for each in stored:
+            each.lay_over(found)
+        return pairing.crossed(found)
 
     def _of_candidates(self, request: Request) -> Mapping[str, pa.Array]:
         """The candidates' columns, and those that a feature reads beside one of them: the user's, given to each."""
@@ -72,14 +75,15 @@ class Encoder:
         """Whole rows, given as columns of `count` cells; raises as `request` does."""
         if not columns:
             raise self._no_column()
-        data = _batch(self._pipeline.columns, columns, count)
-        return _readable(lambda: self._pipeline.encode(data), numbered=True)
+        return _encoded(self._pipeline, columns, count, numbered=True)
 
-    def _pairing(self, of_candidates: frozenset[str], planned: bool) -> Pairing:
-        """The pipeline, cut for candidates that have these columns; `planned`: less what the plan does."""
-        key = of_candidates, planned
+    def _pairing(self, of_candidates: frozenset[str], planned: bool, stored: frozenset[str]) -> Pairing:
+        """The pipeline, cut for candidates that have these columns, less what is stored; `planned`: less what the plan
+        does.
+        """
+        key = of_candidates, planned, stored
         with self._lock:
-            elsewhere = self._planned if planned else ()
+            elsewhere = stored | self._planned if planned else stored
             found = self._pairings.pop(key, None) or Pairing(self._pipeline, of_candidates, elsewhere)
             self._pairings[key] = found  # last, as the one used last
             if len(self._pairings) > _MOST_PAIRINGS:
@@ -112,19 +116,16 @@ def _read_together(pipeline: FeaturePipeline) -> list[set[str]]:
     return [pair for pair in pairs if len(pair) > 1]
 
 
-def _batch(names: tuple[str, ...], columns: Mapping[str, pa.Array], rows: int) -> pa.RecordBatch:
-    """These columns [rows]; those that are not there are null."""
-    arrays = [columns[name] if name in columns else pa.nulls(rows, pa.string()) for name in names]
-    layout = pa.schema([(name, array.type) for name, array in zip(names, arrays, strict=True)])
+def _encoded(pipeline: FeaturePipeline, columns: Mapping[str, pa.Array], rows: int, *, numbered: bool) -> Encoded:
+    """What the pipeline makes of its columns [rows], those that are not there being null. What it cannot read is an
+    error of the request: of a candidate where rows are `numbered`.
+    """
+    names = pipeline.columns
     if not names:
-        return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))
-    return pa.RecordBatch.from_arrays(arrays, schema=layout)
-
-
-def _readable(encode: Callable[[], T], *, numbered: bool) -> T:
-    """What `encode` gives; what it cannot read, as an error of the request."""
+        return Encoded(np.empty((rows, 0), np.int32), np.empty((rows, 0), np.float32), None)
+    arrays = [columns[name] if name in columns else pa.nulls(rows, pa.string()) for name in names]
     try:
-        return encode()
+        return pipeline.encode(pa.RecordBatch.from_arrays(arrays, names=list(names)))
     except BadCells as bad:
         cell = bad.cells[0]
         candidate = cell.position + 1 if numbered else None
