@@ -132,13 +132,13 @@ class RetrievalObjective(Objective):
         return by_blocks(of_scores, query if self._loss == "cosine_contrastive" else self._model.scaled(query), item)
 
     def _log_q(self, step: Candidates, number: int) -> Tensor | None:
-        """[C], ln of the probability that an item is a candidate; None where it is not to be corrected."""
-        if self._loss != "sampled_softmax" or not self._config.correct_sampling:
+        """[C], ln of the probability that an item is a candidate, times the correction; None where there is none."""
+        if self._loss != "sampled_softmax" or not self._config.correction:
             return None
         drawn = min(self._config.uniform_negatives, len(self.corpus)) / len(self.corpus)
         absent = (1.0 - self._in_batch(step, number)) * (1.0 - drawn)
         absent[len(absent) - step.hard :] = 0.0
-        return torch.log1p(-absent).clamp(min=-30.0)
+        return self._config.correction * torch.log1p(-absent).clamp(min=-30.0)
 
     def _in_batch(self, step: Candidates, number: int) -> Tensor:
         """[C] float32, the probability of an item to be in a batch: 1 - (1 - its share of all rows)^B, or estimated."""
