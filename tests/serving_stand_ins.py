@@ -50,7 +50,7 @@ class StandIn:
     def warm_up(self) -> None:
         self.warm = True
 
-    def score_json(self, body: bytes, *, max_candidates: int) -> Scores:
+    def score_json(self, body: bytes, *, max_candidates: int, until_s: float = 0.0) -> Scores:
         try:
             rows = json.loads(body)["candidates"]
             prices = [float(row.get("price") or 0.0) for row in rows]
@@ -60,7 +60,7 @@ class StandIn:
             raise RequestError(f"has {len(rows)} candidates, allowed are {max_candidates}")
         return self._scores(prices)
 
-    def score_rows(self, data: pa.RecordBatch) -> Scores:
+    def score_rows(self, data: pa.RecordBatch, *, until_s: float = 0.0) -> Scores:
         if "price" not in data.schema.names:
             return self._scores([0.0] * data.num_rows)
         return self._scores(data.column("price").to_pylist())

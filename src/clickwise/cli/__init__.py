@@ -10,6 +10,7 @@ from clickwise._version import __version__
 from clickwise.cli.demo import demo
 from clickwise.cli.evaluate import evaluate
 from clickwise.cli.export import export
+from clickwise.cli.features import features
 from clickwise.cli.index import index
 from clickwise.cli.inspect import inspect
 from clickwise.cli.loadtest import loadtest
@@ -53,6 +54,7 @@ _VERBS = (
 )
 for _verb in _VERBS:
     app.command()(_verb)
+app.add_typer(features, name="features")
 
 
 def _version(shown: bool) -> None:

@@ -17,6 +17,7 @@ from clickwise.errors import BundleError
 from clickwise.sealed import is_sealed
 
 if TYPE_CHECKING:
+    from clickwise.serving.features.entity import Entity
     from clickwise.serving.one_version import OneVersion
     from clickwise.serving.recommends import Recommends
     from clickwise.serving.store import Store
@@ -30,6 +31,9 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen at, 8080 if nothing else is said.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; one a core if nothing else is said.")] = None,
     recommender: Annotated[Path | None, typer.Option(help="Folder that `index` wrote, for /v1/recommend.")] = None,
+    entities: Annotated[
+        Path | None, typer.Option(help="TOML file of [[entities]] that requests may name instead of sending them.")
+    ] = None,
     set: SetOption = None,
 ) -> None:
     """Answer requests over HTTP until SIGTERM or Ctrl-C."""
@@ -40,6 +44,8 @@ def serve(
     for setting in set or []:
         set_path(told, setting)
     flags = {"host": host, "port": port, "workers": workers, "api_key": os.environ.get(API_KEY)}
+    if entities is not None:
+        told["entities"] = _entities(entities)
     config = build(ServerConfig, {**told, **{key: value for key, value in flags.items() if value is not None}})
     with _served(path) as store:
         where = f"http://{config.host}:{config.port}"
@@ -60,6 +66,16 @@ def _served(path: Path) -> Iterator[Store | OneVersion]:
         return
     with exported(path) as folder:
         yield OneVersion(folder)
+
+
+def _entities(path: Path) -> tuple[Entity, ...]:
+    """What the file says, its stores known to open here."""
+    from clickwise.serving.features.entity import read_entities
+    from clickwise.serving.features.opening import open_stores
+
+    found = read_entities(path).entities
+    with open_stores(found):
+        return found
 
 
 def _opener(recommender: Path | None) -> Callable[[], Recommends] | None:

@@ -19,7 +19,7 @@ class Pairing:
     Args:
         pipeline: of whole rows.
         item_columns: features that read only these are the item's; all others the request's.
-        elsewhere: fields that are of neither half: somebody else has their table rows.
+        elsewhere: fields and numbers that are of neither half: somebody else has them.
     """
 
     def __init__(
@@ -39,7 +39,11 @@ class Pairing:
             for feature in pipeline.schema.crosses
         ]
 
-    def joined(
+    def joined(self, request: Encoded, which: np.ndarray, item: Encoded, rows: np.ndarray) -> Encoded:
+        """The rows whose request is the one of `which` [n], and whose item is the one of `rows` [n]."""
+        return self.crossed(self.placed(request, which, item, rows))
+
+    def placed(
         self,
         request: Encoded,
         which: np.ndarray,
@@ -47,10 +51,11 @@ class Pairing:
         rows: np.ndarray,
         sparse: np.ndarray | None = None,
     ) -> Encoded:
-        """The rows whose request is the one of `which` [n], and whose item is the one of `rows` [n].
+        """The same before its crosses are made.
 
         Args:
-            sparse: [n, S] to write to; holds the table rows of the fields that are of neither half.
+            sparse: [n, S] to write to; holds the table rows of fields that are of neither half. What else is of neither
+                half has to be written before `crossed`.
         """
         inputs = self._pipeline.inputs
         if sparse is None:
@@ -62,13 +67,18 @@ class Pairing:
             dense[:, columns] = half.dense[at]
             if weight is not None and half.slot_weight is not None:
                 weight[:, places] = half.slot_weight[at]
+        return Encoded(sparse, dense, weight)
+
+    def crossed(self, rows: Encoded) -> Encoded:
+        """`rows`, whose crosses are made, in place, of what is placed there."""
+        sparse, weight = rows.sparse, rows.slot_weight
         for feature, slots, offset, parts in self._crosses:
             values = {name: _ids(sparse[:, at], first) for name, (at, first) in zip(feature.of, parts, strict=True)}
             ids = self._pipeline.cross(feature, values)
             sparse[:, slots] = np.where(ids < 0, PADDING_ROW, ids + np.int32(offset))
             if weight is not None:
                 weight[:, slots] = ids >= 0
-        return Encoded(sparse, dense, weight)
+        return rows
 
 
 def _ids(rows: np.ndarray, offset: int) -> np.ndarray:

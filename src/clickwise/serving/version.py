@@ -11,6 +11,8 @@ version/
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,3 +83,11 @@ def vectors_of(folder: Path, manifest: Mapping[str, Any]) -> list[Vectors]:
 def name_of(folder: Path) -> str:
     """What the version in a verified folder is called: the first digits of the checksum of its manifest."""
     return (folder / MANIFEST_CHECKSUM).read_text(encoding="ascii")[:_NAME_DIGITS]
+
+
+def features_digest(manifest: Mapping[str, Any]) -> str:
+    """Digits of what the files of a version's features are: two versions that have these in common encode alike."""
+    sums = sorted(
+        (name, entry["sha256"]) for name, entry in manifest["files"].items() if name.startswith(f"{FEATURES}/")
+    )
+    return hashlib.sha256(json.dumps(sums).encode()).hexdigest()

@@ -20,6 +20,7 @@ from clickwise.serving.app.models import Models
 from clickwise.serving.app.open_inference import PREFIX, OpenInference
 from clickwise.serving.app.recommending import Recommending
 from clickwise.serving.app.scoring import Scoring
+from clickwise.serving.features.store import NO_STORES, Stores
 from clickwise.serving.live import Live
 from clickwise.serving.recommends import Recommends
 
@@ -32,6 +33,7 @@ class App:
     live: the versions that answer; the app refreshes it from its start to its end.
     stopping: says that the server is about to stop, and must get no new requests.
     recommender: what `/v1/recommend` asks; None: that route says that there is none.
+    stores: that the engines look up in; refreshed as the versions are.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class App:
         log: Log | None = None,
         stopping: Callable[[], bool] = lambda: False,
         recommender: Recommends | None = None,
+        stores: Stores = NO_STORES,
     ) -> None:
+        self.stores = stores
         self.live, self.config, self.stopping = live, config, stopping
         self.log = log or Log(config.log_share)
         self.metrics = Metrics()
@@ -164,6 +168,7 @@ class App:
     def _watch(self) -> None:
         while not self._stop.wait(self.config.poll_s):
             self.live.refresh()
+            self.stores.refresh()
             self._tell_changes()
 
     def _tell_changes(self) -> None:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from clickwise.config import require
+from clickwise.serving.features.entity import Entities, Entity
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +34,12 @@ class ServerConfig:
         poll_s: how often a worker looks whether another version is to answer.
         log_share: share of the requests that are logged, in [0, 1], where they were scored or turned away because of
             too many others; all others are.
+        entities: what requests may name by an id instead of sending all of it.
+        served_folder: where requests are kept as they were served, as Parquet, to train on and for `clickwise skew`;
+            empty: nowhere.
+        served_share: share of the scored requests that are kept, in [0, 1].
+        served_rows: candidates of a file; one more begins the next.
+        served_s: after so long a file is written, however few there are.
     """
 
     host: str = "127.0.0.1"
@@ -52,6 +59,11 @@ class ServerConfig:
     stop_s: float = 30.0
     poll_s: float = 0.5
     log_share: float = 1.0
+    entities: tuple[Entity, ...] = ()
+    served_folder: str = ""
+    served_share: float = 0.01
+    served_rows: int = 20_000
+    served_s: float = 60.0
 
     def __post_init__(self) -> None:
         require(bool(self.host), "host", self.host, "an address, such as 127.0.0.1")
@@ -61,12 +73,21 @@ class ServerConfig:
         require(plain, "api_key", "a key", "printable ASCII without spaces")
         named = self.model_name.replace("-", "").replace("_", "").isalnum() and self.model_name.isascii()
         require(named, "model_name", self.model_name, "letters, digits, - and _")
-        for key in ("max_body_bytes", "max_candidates", "max_waiting", "max_held_bytes", "max_connections"):
+        for key in (
+            "max_body_bytes",
+            "max_candidates",
+            "max_waiting",
+            "max_held_bytes",
+            "max_connections",
+            "served_rows",
+        ):
             require(getattr(self, key) >= 1, key, getattr(self, key), "a whole number >= 1")
-        for key in ("header_s", "body_s", "deadline_s", "stop_s", "poll_s"):
+        for key in ("header_s", "body_s", "deadline_s", "stop_s", "poll_s", "served_s"):
             require(getattr(self, key) > 0, key, getattr(self, key), "seconds > 0")
         require(self.drain_s >= 0, "drain_s", self.drain_s, "seconds >= 0")
-        require(0.0 <= self.log_share <= 1.0, "log_share", self.log_share, "a number in [0, 1]")
+        for key in ("log_share", "served_share"):
+            require(0.0 <= getattr(self, key) <= 1.0, key, getattr(self, key), "a number in [0, 1]")
+        Entities(entities=self.entities)  # refuses what does not go together
 
     @property
     def num_workers(self) -> int:

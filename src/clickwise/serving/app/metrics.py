@@ -10,10 +10,13 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from clickwise.serving.features.lookups import LookedUp
+
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = tuple(base * 10.0**power for power in (-4, -3, -2, -1, 0) for base in (1, 1.5, 2, 3, 5, 7))
 _ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 700, 1000, 2000, 5000, 10_000)
+_AGES = (1, 10, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 86_400, 3 * 86_400, 7 * 86_400, 30 * 86_400)
 _DIFFERENCES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1.0, 2.0)
 
 
@@ -28,6 +31,18 @@ class Metrics:
         self.scoring_seconds = self._histogram("scoring_seconds", "Of the work itself.")
         self.candidates = self._histogram("candidates", "Candidates of a request.", buckets=_ROWS)
         self.answers = self._counter("answers", "Scored requests by the version that answered.", "version")
+        self.keys = self._counter(
+            "store_keys", "Keys that were looked up, by what became of them.", "entity", "outcome"
+        )
+        self.store_seconds = self._histogram(
+            "store_seconds", "Of a look-up, which is one an entity a request.", "entity"
+        )
+        self.store_age = self._histogram(
+            "store_age_seconds", "Since the oldest value of a look-up was loaded.", "entity", buckets=_AGES
+        )
+        self.served = self._counter(
+            "served", "Requests to be kept as they were served, by what became of them.", "outcome"
+        )
         self.swaps = self._counter("swaps", "How often other versions took over in a worker.")
         self.refused = self._gauge("refused_versions", "Versions that were refused and are wanted.", "max")
         self.live = self._gauge("live_version", "The version that answers; the smallest of all workers.", "livemin")
@@ -53,6 +68,18 @@ class Metrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
         return generate_latest(registry)
+
+    def looked_up(self, found: LookedUp) -> None:
+        """A look-up of an entity."""
+        outcomes = {"known": found.known, "refused": found.refused, "unknown": found.unknown - found.refused}
+        if not found.reached:
+            outcomes = {"unreached": found.unknown}
+        for outcome, count in outcomes.items():
+            if count:
+                self.keys.labels(found.entity, outcome).inc(count)
+        self.store_seconds.labels(found.entity).observe(found.seconds)
+        if found.age_s is not None:
+            self.store_age.labels(found.entity).observe(found.age_s)
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:
         return Counter(f"clickwise_{name}", what, labels, registry=self.registry)

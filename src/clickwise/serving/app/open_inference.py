@@ -99,7 +99,9 @@ class OpenInference:
         wanted = _wanted(asked)
         most = self.scoring.config.max_candidates
         found = await self.scoring.score(
-            request, lambda engine: engine.score_rows(rows_of(asked.inputs, binary, most, engine.kinds)), version
+            request,
+            lambda engine, until: engine.score_rows(rows_of(asked.inputs, binary, most, engine.kinds), until_s=until),
+            version,
         )
         values = {PROBABILITY: found.scores.probabilities, LOGIT: found.scores.logits}
         outputs = [scores_out(name, values[name], as_bytes) for name, as_bytes in wanted]

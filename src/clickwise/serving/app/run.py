@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -47,16 +48,18 @@ class _Loader:
     def __call__(self) -> App:
         from clickwise.serving.app.app import App
         from clickwise.serving.engine import Engine
+        from clickwise.serving.features.opening import open_stores
         from clickwise.serving.live import Live
 
         sys.setswitchinterval(_SWITCH_S)
         try:
             recommender = self.recommender() if self.recommender else None
+            stores = open_stores(self.config.entities).__enter__()  # until the worker ends
         except ClickwiseError as error:
             sys.stderr.write(f"clickwise: error: {error}\n")
             sys.exit(2)
-        live = Live(self.store, Engine.open)
-        return App(live, self.config, stopping=self.stopping.is_set, recommender=recommender)
+        live = Live(self.store, partial(Engine.open, stores=stores))
+        return App(live, self.config, stopping=self.stopping.is_set, recommender=recommender, stores=stores)
 
 
 def run(store: Store | OneVersion, config: ServerConfig, recommender: Callable[[], Recommends] | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
@@ -71,11 +72,14 @@ class Scoring:
         """
         return await request.body(self.config.max_body_bytes, self.config.body_s, self.held)
 
-    async def score(self, request: Request, work: Callable[[Engine], Scores], version: int | None = None) -> Scored:
+    async def score(
+        self, request: Request, work: Callable[[Engine, float], Scores], version: int | None = None
+    ) -> Scored:
         """Wait for the request's turn, then score it.
 
         Args:
-            work: what an engine has to do; raises what is wrong with the request.
+            work: what an engine has to do, and until when stores must have answered; raises what is wrong with the
+                request.
             version: that is to answer; None: the one that the traffic is for.
 
         Raises:
@@ -89,7 +93,7 @@ class Scoring:
             serving = self.serving()
             number, engine = _chosen(serving, request, version)
             try:
-                scores = work(engine)
+                scores = work(engine, until)
             except ClickwiseError as error:
                 raise Refused(400, str(error)) from None
             self.metrics.scoring_seconds.observe(time.perf_counter() - began)
@@ -98,9 +102,13 @@ class Scoring:
         found, serving = await self.line.run(scored, until)
         self.metrics.candidates.observe(len(found.scores.logits))
         self.metrics.answers.labels(str(found.version)).inc()
+        for looked_up in found.scores.looked_up:
+            self.metrics.looked_up(looked_up)
         if serving.traffic.shadow is not None and found.version == serving.traffic.live:
             engine = serving.engines[serving.traffic.shadow]
-            asyncio.get_running_loop().call_soon(self._shadow, engine, work, found.scores.logits)
+            asyncio.get_running_loop().call_soon(
+                self._shadow, engine, lambda engine: work(engine, math.inf), found.scores.logits
+            )
         return found
 
     def _shadow(self, engine: Engine, work: Callable[[Engine], Scores], logits: np.ndarray) -> None:
@@ -122,13 +130,17 @@ class Scoring:
         most = self.config.max_candidates
         if request.content_type == arrow.CONTENT_TYPE:
             body = await self.body(request)
-            found = await self.score(request, lambda engine: engine.score_rows(arrow.read_rows(body, most)))
+            found = await self.score(
+                request, lambda engine, until: engine.score_rows(arrow.read_rows(body, most), until_s=until)
+            )
             return _told(_arrow_response(found), found)
         if request.content_type not in (JSON, b""):
             allowed = f"{JSON.decode()} and {arrow.CONTENT_TYPE.decode()}"
             raise Refused(415, f"Content-Type: got {request.content_type[:80]!r}, allowed are {allowed}")
         body = await self.body(request)
-        found = await self.score(request, lambda engine: engine.score_json(body, max_candidates=most))
+        found = await self.score(
+            request, lambda engine, until: engine.score_json(body, max_candidates=most, until_s=until)
+        )
         answer = ScoreAnswer(found.version, found.scores.probabilities.tolist(), list(found.scores.ignored))
         return _told(json_response(answer), found)
 

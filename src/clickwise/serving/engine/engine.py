@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -18,11 +19,13 @@ from clickwise.features.pipeline import Encoded, FeaturePipeline
 from clickwise.serving import version
 from clickwise.serving.engine.columns import kinds_of
 from clickwise.serving.engine.encoder import Encoder
-from clickwise.serving.engine.golden import read_golden
+from clickwise.serving.engine.golden import Golden, read_golden
 from clickwise.serving.engine.graph import Graph
 from clickwise.serving.engine.reader import reader_of
-from clickwise.serving.engine.request import MAX_IGNORED, Reader
-from clickwise.serving.engine.scores import Scores
+from clickwise.serving.engine.request import MAX_IGNORED, Reader, Request
+from clickwise.serving.engine.scores import Scores, Served
+from clickwise.serving.features.lookups import LookedUp, Lookups
+from clickwise.serving.features.store import NO_STORES, Stores
 
 _CARD = ("model", "metrics", "calibrator", "data", "training", "created", "versions")
 
@@ -37,6 +40,8 @@ class Engine:
         card: what it is: model, metrics, calibrator, data, training, created.
         columns: the raw columns that a row may have, in the order of the schema.
         kinds: "text", "number", "time" or "list", for each of them.
+
+    Columns that name entities are among them, whether or not a feature reads them.
     """
 
     def __init__(
@@ -46,61 +51,72 @@ class Engine:
         pipeline: FeaturePipeline,
         graph: Graph,
         calibrator: Platt | None,
+        lookups: Lookups,
     ) -> None:
         self.version = version.name_of(folder)
         self.card: Mapping[str, Any] = MappingProxyType({key: manifest[key] for key in _CARD if key in manifest})
-        self.kinds: Mapping[str, str] = MappingProxyType(dict(kinds_of(pipeline)))
+        self.kinds: Mapping[str, str] = MappingProxyType(_with_keys(kinds_of(pipeline), lookups))
         self.columns = tuple(self.kinds)
         self._folder = folder
         self._golden = read_golden(folder / version.GOLDEN)
         self._encoder = Encoder(pipeline)
         self._graph = graph
         self._calibrator = calibrator
+        self._lookups = lookups
         self._reader: Reader = reader_of(self.kinds)
 
     @classmethod
-    def open(cls, folder: str | Path, *, threads: int = 1) -> Engine:
+    def open(cls, folder: str | Path, *, threads: int = 1, stores: Stores = NO_STORES) -> Engine:
         """Open a version, in a time that does not grow with its tables: those are mapped, and only their size is
         checked. `check` reads them.
 
         Args:
             threads: that work on one request.
+            stores: of entities whose keys requests may have, instead of all that is known of them.
 
         Raises:
-            BundleError: not a version, damaged, or of another format version.
+            BundleError: not a version, damaged, or of another format version; or an entity does not fit its features.
             MissingExtraError: ONNX Runtime is not installed.
         """
         folder = Path(folder)
         manifest = version.VERSION.verify(folder, read_all=False)
         pipeline = FeaturePipeline.load(folder / version.FEATURES)
         graph = Graph(folder, version.vectors_of(folder, manifest), pipeline.inputs, threads)
-        return cls(folder, manifest, pipeline, graph, _calibrator(folder, manifest.get("calibrator")))
+        lookups = Lookups(pipeline, version.features_digest(manifest), stores)
+        return cls(folder, manifest, pipeline, graph, _calibrator(folder, manifest.get("calibrator")), lookups)
 
     def check(self) -> None:
-        """Read every file, and compare the answers to the golden requests with those of training.
+        """Read every file, and compare the answers to the golden requests with those of training; and see that the
+        stores have values of this version.
 
         Raises:
-            BundleError: a file has changed, or an answer is another one or no number.
+            BundleError: a file has changed, an answer is another one or no number, or a store has values of other
+                versions only.
         """
         version.VERSION.verify(self._folder)
         for number, golden in enumerate(self._golden, 1):
             place = f"{self._folder}: golden request {number}"
             try:
-                scores = self.score_json(golden.body, max_candidates=len(golden.logits))
+                scores = self._golden_scores(golden)
             except RequestError as error:
                 raise BundleError(f"{place}: {error}") from None
             golden.check(scores.logits, place)
+        self._lookups.check()
 
     def warm_up(self) -> None:
         """Answer the golden requests, so that the first real one finds memory and caches as later ones do."""
         for golden in self._golden:
-            self.score_json(golden.body, max_candidates=len(golden.logits))
+            self._golden_scores(golden)
 
-    def score_json(self, body: bytes, *, max_candidates: int) -> Scores:
+    def score_json(self, body: bytes, *, max_candidates: int, until_s: float = math.inf) -> Scores:
         """Score `{"user": {column: cell, ..}, "candidates": [{column: cell, ..}, ..]}`.
 
         A cell is text, a number, true, false or null, and in a column of lists a list of these. Each column is given on
-        one side, the user's or the candidates'. Keys that are no columns are ignored, and named in the answer.
+        one side, the user's or the candidates'. Keys that are no columns are ignored, and named in the answer. Where an
+        entity's key is given, its other columns are looked up; a cell of them that is given and not null wins.
+
+        Args:
+            until_s: when stores must have answered, on the clock of `time.perf_counter`; then their keys are unknown.
 
         Raises:
             RequestError: not such a request, or a cell that cannot be read; names candidate, column and value.
@@ -108,10 +124,10 @@ class Engine:
         request = self._reader.read(body, max_candidates)
         if not request.num_candidates:
             return Scores(np.zeros(0, np.float32), request.ignored)
-        return self._scores(self._encoder.request(request), request.ignored)
+        return self._looked_up(request, until_s)
 
-    def score_rows(self, data: pa.RecordBatch) -> Scores:
-        """Score whole rows.
+    def score_rows(self, data: pa.RecordBatch, *, until_s: float = math.inf) -> Scores:
+        """Score whole rows; `until_s` as above.
 
         Raises:
             RequestError: none of the model's columns is there, or a cell cannot be read; names the row as a candidate.
@@ -130,11 +146,36 @@ class Engine:
         if not data.num_rows:
             return Scores(np.zeros(0, np.float32), ignored[:MAX_IGNORED])
         columns = dict(zip(names, piece.data.columns, strict=True))
-        return self._scores(self._encoder.rows(columns, data.num_rows), ignored[:MAX_IGNORED])
+        request = Request({}, columns, data.num_rows, ignored[:MAX_IGNORED])
+        if any(key in columns for key in self._lookups.keys):
+            return self._looked_up(request, until_s)
+        return self._scores(request, self._encoder.rows(columns, data.num_rows))
 
-    def _scores(self, encoded: Encoded, ignored: tuple[str, ...]) -> Scores:
+    def _looked_up(self, request: Request, until_s: float) -> Scores:
+        stored = self._lookups.find(request.user, request.candidates, until_s)
+        return self._scores(request, self._encoder.request(request, stored), tuple(each.looked_up for each in stored))
+
+    def _golden_scores(self, golden: Golden) -> Scores:
+        """Nothing is looked up for them: they say all that there is to say."""
+        request = self._reader.read(golden.body, len(golden.logits))
+        return self._scores(request, self._encoder.request(request))
+
+    def _scores(self, request: Request, encoded: Encoded, looked_up: tuple[LookedUp, ...] = ()) -> Scores:
+        logits = self.logits(encoded)
+        return Scores(logits, request.ignored, looked_up, Served(request, encoded))
+
+    def logits(self, encoded: Encoded) -> np.ndarray:
+        """Calibrated logits [B] float32 of rows as `pipeline` encodes them."""
         logits = self._graph.logits(encoded)
-        return Scores(self._calibrator(logits) if self._calibrator else logits, ignored)
+        return self._calibrator(logits) if self._calibrator else logits
+
+
+def _with_keys(kinds: Mapping[str, str], lookups: Lookups) -> dict[str, str]:
+    """The kinds of columns, and those of the keys behind them."""
+    for key in lookups.keys:
+        if kinds.get(key) == "list":
+            raise BundleError(f"entities: the key {key!r} is a column of lists, which name nothing")
+    return {**kinds, **{key: "text" for key in lookups.keys if key not in kinds}}
 
 
 def _calibrator(folder: Path, entry: Any) -> Platt | None:

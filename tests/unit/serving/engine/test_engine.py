@@ -46,7 +46,7 @@ def test_online_is_offline(served: Any) -> None:
     bundle, engine = cw.load(served.bundle), Engine.open(served.version)
     asked: list[Encoded] = []
     encode = engine._encoder.request
-    engine._encoder.request = lambda request: asked.append(encode(request)) or asked[-1]  # type: ignore[method-assign]
+    engine._encoder.request = lambda *told: asked.append(encode(*told)) or asked[-1]  # type: ignore[method-assign]
     for start in range(0, 3000, EACH):
         rows = one_user(served.rows, start)
         scores = engine.score_json(body_of(rows), max_candidates=EACH)
