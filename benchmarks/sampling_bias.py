@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 K = 20
 MOST_CLICKS = 2_000
 WAYS = {
-    "in the batch, not corrected": ["training.retrieval.correction=0"],
+    "in the batch, not corrected": ["training.retrieval.correct_sampling=false"],
     "in the batch, logQ": [],
     "and 1,000 uniform, logQ": ["training.retrieval.uniform_negatives=1000"],
 }

@@ -22,9 +22,9 @@ class RetrievalConfig:
         uniform_negatives: items drawn from all items for each step, as candidates beside those of the batch.
         hard_negatives: items of each step, from the second pass on, that the model itself scores highest for some of
             the queries: candidates too (see `HardNegatives`).
-        correction: c in [0, 2], how far the sampled softmax corrects for how often an item is a candidate: scores less
-            c ln q (see `sampled_softmax`). 0: not at all; 1: in expectation the softmax over all items, which is right
-            where clicks come as they came before; above 1 favours what is clicked often.
+        correct_sampling: correct the sampled softmax for how often an item is a candidate (see `sampled_softmax`).
+        popularity: a in [-1, 1]: the sampled softmax learns the order of P(item | query) share^a, with the item's share
+            of all clicks. 0: as clicks came; below, rarer items are found, and above, more popular ones.
         frequency_rate: of `FrequencyEstimator`, in (0, 1]; 0 takes how often an item is in a batch from its count in
             all training rows, which is exact and knows no drift.
         margin: of `cosine_contrastive`, in [-1, 1].
@@ -33,7 +33,8 @@ class RetrievalConfig:
 
     uniform_negatives: int = 0
     hard_negatives: int = 0
-    correction: float = 1.0
+    correct_sampling: bool = True
+    popularity: float = 0.0
     frequency_rate: float = 0.05
     margin: float = 0.5
     negative_weight: float = 100.0
@@ -41,7 +42,7 @@ class RetrievalConfig:
     def __post_init__(self) -> None:
         for key in ("uniform_negatives", "hard_negatives"):
             require(getattr(self, key) >= 0, key, getattr(self, key), "a whole number >= 0")
-        require(0.0 <= self.correction <= 2.0, "correction", self.correction, "a number in [0, 2]")
+        require(-1.0 <= self.popularity <= 1.0, "popularity", self.popularity, "a number in [-1, 1]")
         require(0.0 <= self.frequency_rate <= 1.0, "frequency_rate", self.frequency_rate, "a number in [0, 1]")
         require(-1.0 <= self.margin <= 1.0, "margin", self.margin, "a number in [-1, 1]")
         require(0.0 < self.negative_weight < float("inf"), "negative_weight", self.negative_weight, "a number > 0")

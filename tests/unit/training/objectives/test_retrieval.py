@@ -117,11 +117,17 @@ def test_the_correction_by_counts_is_the_chance_to_be_in_a_batch() -> None:
     assert asked.state() == {}
 
 
-def test_the_correction_has_a_strength() -> None:
-    whole, half = (objective(correction=c, frequency_rate=0.0) for c in (1.0, 0.5))
-    step = next(whole.steps(16, 5, 0))
-    torch.testing.assert_close(half._log_q(step, 1), whole._log_q(step, 1) / 2)
-    assert objective(correction=0.0)._log_q(step, 1) is None
+@pytest.mark.parametrize("corrected", [True, False])
+def test_popular_items_are_favoured_by_a_power_of_their_share(corrected: bool) -> None:
+    plain, tilted = (
+        objective(correct_sampling=corrected, popularity=p, frequency_rate=0.0, uniform_negatives=3) for p in (0.0, 0.4)
+    )
+    step = next(plain.steps(16, 5, 0))
+    log_q = plain._less(step, 1)
+    assert (log_q is not None) == corrected
+    items = TRAIN.batch.sparse[:, 1].tolist()
+    share = torch.tensor([items.count(item) / len(items) for item in step.item.sparse[:, 0].tolist()])
+    torch.testing.assert_close(tilted._less(step, 1), 0.4 * share.log() + (log_q if corrected else 0.0))
 
 
 def test_the_correction_takes_out_what_popularity_put_in() -> None:
@@ -135,7 +141,7 @@ def test_the_correction_takes_out_what_popularity_put_in() -> None:
     spread = {}
     for corrected in (True, False):
         trained = model(TwoTower.Config(embedding_dim=8, normalize=False, temperature=1.0))
-        retrieval = RetrievalConfig(correction=float(corrected), frequency_rate=0.01)
+        retrieval = RetrievalConfig(correct_sampling=corrected, frequency_rate=0.01)
         config = dataclasses.replace(CONFIG, batch_size=8, epochs=3, retrieval=retrieval)
         train_model(trained, rows, None, dataclasses.replace(config, optimizer=Adam.Config(learning_rate=0.06)))
         query, items = trained.split(rows_of(np.zeros(8, np.int64), np.arange(8)).batch)
