@@ -33,6 +33,7 @@ class StandIn:
     def __init__(self, folder: Path, works: Callable[[], None] = lambda: None) -> None:
         self.told = json.loads((folder / "graph.onnx").read_text())
         self.version = name_of(folder)
+        self.features = "features"
         self.card: Mapping[str, Any] = {"model": {"name": "stand-in"}}
         self.kinds = {**KINDS, **dict.fromkeys(self.told.get("columns", ()), "text")}
         self.columns = tuple(self.kinds)

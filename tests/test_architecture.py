@@ -76,6 +76,7 @@ FLAGS = {
     "rollback": {"--to"},
     "serve": {"--host", "--port", "--workers", "--recommender", "--entities", "--set"},
     "simulate": {"--rows", "--seed", "--day", "--ads", "--catalogue"},
+    "skew": {"--format", "--set", "--json"},
     "suggest-crosses": {"--label", "--top", "--config", "--format", "--set", "--json"},
     "tune": {"--label", "--model", "--trials", "--out", "--valid", "--seed", "--format", "--set", "--json"},
     "update-items": {"--remove", "--format", "--set", "--json"},
@@ -85,6 +86,7 @@ FLAGS = {
 NO_TORCH = ["errors", "config", "schema", "registry", "progress", "atomic", "features", "metrics", "data.open", "cli"]
 NO_TORCH += ["serving.engine", "serving.version", "serving.live", "serving.app.app", "serving.app.run"]
 NO_TORCH += ["serving.loadtest.run", "cli.exported", "serving.features.load", "serving.features.opening"]
+NO_TORCH += ["serving.served.skew"]
 NO_TORCH += ["sealed", "retrieval.item_index", "retrieval.live"]
 
 

@@ -20,6 +20,7 @@ from clickwise.cli.recommend import recommend
 from clickwise.cli.rollback import rollback
 from clickwise.cli.serve import serve
 from clickwise.cli.simulate import simulate
+from clickwise.cli.skew import skew
 from clickwise.cli.suggest_crosses import suggest_crosses
 from clickwise.cli.train import train
 from clickwise.cli.tune import tune
@@ -51,6 +52,7 @@ _VERBS = (
     publish,
     rollback,
     loadtest,
+    skew,
 )
 for _verb in _VERBS:
     app.command()(_verb)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from clickwise.errors import BundleError
 from clickwise.sealed import is_sealed
+from clickwise.serving.store import Store
 from clickwise.serving.version import GRAPH, VERSION
 
 
@@ -35,6 +36,24 @@ def exported(path: Path) -> Iterator[Path]:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             process.submit(_export, path, new).result()
         yield new
+
+
+@contextmanager
+def live_or_exported(path: Path) -> Iterator[Path]:
+    """The same, where `path` may be a store as well: of the version that is live.
+
+    Raises:
+        BundleError: there is none, or it is damaged.
+    """
+    if not Store.is_at(path):
+        with exported(path) as folder:
+            yield folder
+        return
+    store = Store(path)
+    traffic = store.traffic()
+    if traffic is None:
+        raise BundleError(f"{path}: no version is live; give the folder of a version")
+    yield store.folder_of(traffic.live)
 
 
 def _export(bundle: Path, out: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +30,7 @@ def load(
     json: JsonOption = False,
 ) -> None:
     """Encode rows of an entity as a version does, and put them where servers look them up; the last of a key counts."""
+    from clickwise.cli.exported import live_or_exported
     from clickwise.serving.features.entity import read_entities
     from clickwise.serving.features.load import load_features
 
@@ -39,22 +38,5 @@ def load(
     place = to or found.store
     require(bool(place), "--to", "nothing", "snapshot:FOLDER, lmdb:FOLDER or redis://HOST; the entity has no store")
     config = data_config(format, set)
-    with _version(version) as folder:
+    with live_or_exported(version) as folder:
         show(load_features(data, found, folder, place, config, ProgressBar()), json)
-
-
-@contextmanager
-def _version(path: Path) -> Iterator[Path]:
-    from clickwise.cli.exported import exported
-    from clickwise.errors import BundleError
-    from clickwise.serving.store import Store
-
-    if not Store.is_at(path):
-        with exported(path) as folder:
-            yield folder
-        return
-    store = Store(path)
-    traffic = store.traffic()
-    if traffic is None:
-        raise BundleError(f"{path}: no version is live; give the folder of a version")
-    yield store.folder_of(traffic.live)

@@ -8,6 +8,7 @@ import hmac
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from clickwise.serving.app.config import ServerConfig
@@ -23,6 +24,7 @@ from clickwise.serving.app.scoring import Scoring
 from clickwise.serving.features.store import NO_STORES, Stores
 from clickwise.serving.live import Live
 from clickwise.serving.recommends import Recommends
+from clickwise.serving.served.log import ServedLog
 
 _OPEN = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json"})
 _CHANGES = frozenset({"/v1/models/live", "/v1/models/rollback"})
@@ -50,7 +52,8 @@ class App:
         self.live, self.config, self.stopping = live, config, stopping
         self.log = log or Log(config.log_share)
         self.metrics = Metrics()
-        self.scoring = Scoring(live, Line(config.max_waiting), self.metrics, config)
+        self.served = self._served_log()
+        self.scoring = Scoring(live, Line(config.max_waiting), self.metrics, config, self.served)
         self.protocol = OpenInference(self.scoring)
         self._stop = threading.Event()
         self._known: tuple[int, Mapping[int, str], str] = (0, {}, "")
@@ -157,13 +160,30 @@ class App:
         self.metrics.forget_dead()
         await loop.run_in_executor(None, self.live.refresh)
         self._tell_changes()
+        if self.served is not None:
+            self.served.start()
         gc.freeze()  # what is there now stays: no collection need look at it again
         watching = threading.Thread(target=self._watch, daemon=True, name="clickwise-watch")
         watching.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._stop.set()
+        if self.served is not None:
+            await loop.run_in_executor(None, self.served.close)
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _served_log(self) -> ServedLog | None:
+        config = self.config
+        if not config.served_folder:
+            return None
+        return ServedLog(
+            Path(config.served_folder),
+            config.served_share,
+            config.served_rows,
+            config.served_s,
+            counted=lambda outcome, count: self.metrics.served.labels(outcome).inc(count),
+            trouble=lambda reason: self.log.event("trouble", reason=f"served requests are not kept: {reason}"),
+        )
 
     def _watch(self) -> None:
         while not self._stop.wait(self.config.poll_s):

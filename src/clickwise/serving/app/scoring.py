@@ -19,6 +19,8 @@ from clickwise.serving.app.http import JSON, Held, Refused, Request, Response, j
 from clickwise.serving.app.line import Line
 from clickwise.serving.app.metrics import Metrics
 from clickwise.serving.live import Live, Serving
+from clickwise.serving.served.log import ServedLog
+from clickwise.serving.served.rows import Answered
 
 if TYPE_CHECKING:
     from clickwise.serving.engine import Engine, Scores
@@ -49,10 +51,13 @@ class Scoring:
     """Args:
     live: what to score with.
     line: where requests wait.
+    served: keeps some of what was scored; None: nothing is kept.
     """
 
-    def __init__(self, live: Live, line: Line, metrics: Metrics, config: ServerConfig) -> None:
-        self.live, self.line, self.metrics, self.config = live, line, metrics, config
+    def __init__(
+        self, live: Live, line: Line, metrics: Metrics, config: ServerConfig, served: ServedLog | None = None
+    ) -> None:
+        self.live, self.line, self.metrics, self.config, self.served = live, line, metrics, config, served
         self.held = Held(config.max_held_bytes)
 
     def serving(self) -> Serving:
@@ -104,6 +109,10 @@ class Scoring:
         self.metrics.answers.labels(str(found.version)).inc()
         for looked_up in found.scores.looked_up:
             self.metrics.looked_up(looked_up)
+        if self.served is not None and found.scores.served is not None and self.served.wants():
+            engine, now_us = serving.engines[found.version], time.time_ns() // 1000
+            about = engine.kinds, engine.version, engine.features
+            self.served.offer(Answered(request.id.decode("ascii"), now_us, found.version, *about, found.scores))
         if serving.traffic.shadow is not None and found.version == serving.traffic.live:
             engine = serving.engines[serving.traffic.shadow]
             asyncio.get_running_loop().call_soon(

@@ -40,6 +40,7 @@ class Engine:
         card: what it is: model, metrics, calibrator, data, training, created.
         columns: the raw columns that a row may have, in the order of the schema.
         kinds: "text", "number", "time" or "list", for each of them.
+        features: digits of its features; versions that have them in common encode alike.
 
     Columns that name entities are among them, whether or not a feature reads them.
     """
@@ -57,6 +58,7 @@ class Engine:
         self.card: Mapping[str, Any] = MappingProxyType({key: manifest[key] for key in _CARD if key in manifest})
         self.kinds: Mapping[str, str] = MappingProxyType(_with_keys(kinds_of(pipeline), lookups))
         self.columns = tuple(self.kinds)
+        self.features = version.features_digest(manifest)
         self._folder = folder
         self._golden = read_golden(folder / version.GOLDEN)
         self._encoder = Encoder(pipeline)
