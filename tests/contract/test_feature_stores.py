@@ -126,9 +126,7 @@ def test_versions_that_encode_differently_stand_side_by_side(place: str, layout:
     other = layout_of(fitted(seed=5), digest="other")
     load(place, layout)
     with opened(place) as store:
-        with pytest.raises(
-            BundleError, match="encoded by other features than this version's; `clickwise features load"
-        ):
+        with pytest.raises(BundleError, match=r"by other features.*`clickwise features load"):
             store.check(other)
         assert not store.get(other, KEYS).known.any()
     load(place, other)
