@@ -217,7 +217,8 @@ def batches_of(encoded: Encoded) -> Iterator[tuple[slice, Batch]]:
 
 def batch_logits(model: Ranker, batch: Batch) -> np.ndarray:
     """Logits [B] float32 of one batch, in evaluation mode and without gradients."""
-    model.eval()
+    if model.training:  # going through all its parts takes longer than some of them
+        model.eval()
     with torch.inference_mode():
         return model(batch).numpy()
 

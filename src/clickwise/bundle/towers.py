@@ -54,7 +54,8 @@ class Towers:
 
     def _vectors(self, pipeline: FeaturePipeline, tower: Callable[[Batch], Tensor], data: pa.RecordBatch) -> np.ndarray:
         found = np.empty((data.num_rows, self.dim), np.float32)
-        self._model.eval()
+        if self._model.training:
+            self._model.eval()
         with torch.inference_mode():
             for part, batch in batches_of(pipeline.encode(data)):
                 found[part] = tower(batch).numpy()
