@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from clickwise.errors import BundleError, RequestError
-from clickwise.serving.engine import Scores
+from clickwise.serving.engine import Explained, Scores
 from clickwise.serving.version import VERSION, name_of
 
 KINDS = {"user": "text", "item": "text", "price": "number", "tags": "list"}
@@ -28,15 +28,19 @@ def version_folder(folder: Path, logit: float = 0.0, **faults: Any) -> Path:
 
 
 class StandIn:
-    """Has the face of an `Engine`. Faults: `refuses`, `columns`; `works` is called before each answer."""
+    """Has the face of an `Engine`. Faults: `refuses`, `columns`, `card`, `example`. `works` is called before each
+    answer.
+    """
 
     def __init__(self, folder: Path, works: Callable[[], None] = lambda: None) -> None:
         self.told = json.loads((folder / "graph.onnx").read_text())
         self.version = name_of(folder)
         self.features = "features"
-        self.card: Mapping[str, Any] = {"model": {"name": "stand-in"}}
+        self.card: Mapping[str, Any] = {"model": {"name": "stand-in"}, **self.told.get("card", {})}
         self.kinds = {**KINDS, **dict.fromkeys(self.told.get("columns", ()), "text")}
         self.columns = tuple(self.kinds)
+        candidates = [{"item": f"i{n}", "price": n} for n in range(3)]
+        self.example = self.told.get("example", {"user": {"user": "u"}, "candidates": candidates})
         self.works = works
         self.warm = False
 
@@ -60,6 +64,16 @@ class StandIn:
         if len(rows) > max_candidates:
             raise RequestError(f"has {len(rows)} candidates, allowed are {max_candidates}")
         return self._scores(prices)
+
+    def explain_json(self, body: bytes, *, max_candidates: int, max_rows: int, until_s: float = 0.0) -> Explained:
+        """The price is all that counts."""
+        scores = self.score_json(body, max_candidates=max_candidates)
+        data = json.loads(body)
+        rows = [{**(data.get("user") or {}), **row} for row in data["candidates"]]
+        columns = tuple(dict.fromkeys(name for row in rows for name in row if name in self.kinds))
+        best = np.argsort(-scores.logits, kind="stable")[: max_rows // max(len(columns), 1)]
+        effects = [[float(rows[n].get("price") or 0.0) * (name == "price") for name in columns] for n in best]
+        return Explained(scores, best, columns, np.array(effects, np.float32).reshape(len(best), len(columns)))
 
     def score_rows(self, data: pa.RecordBatch, *, until_s: float = 0.0) -> Scores:
         if "price" not in data.schema.names:

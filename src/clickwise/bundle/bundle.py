@@ -42,6 +42,7 @@ class Provenance:
     Args:
         data: where the rows came from: source, fingerprint, rows, parts, split in words.
         metrics: part of the data ("valid", "test") -> metric -> value.
+        measured: part of the data -> its rows and positives, standard errors of its metrics, and bins of reliability.
         training: epochs, steps, seconds, whether it was interrupted.
         config: the whole config of the run, as `clickwise train --config` takes it (in TOML).
         history: one entry a validation.
@@ -51,6 +52,7 @@ class Provenance:
 
     data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measured: dict[str, dict[str, Any]] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     config: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -161,6 +163,7 @@ class Bundle:
             "data": made.data,
             "training": made.training,
             "metrics": made.metrics,
+            "measured": made.measured,
         }
 
 
@@ -190,6 +193,7 @@ def load(folder: str | Path, *, model: str | None = None) -> Bundle:
     provenance = Provenance(
         data=manifest.get("data", {}),
         metrics=manifest.get("metrics", {}),
+        measured=manifest.get("measured", {}),
         training=manifest.get("training", {}),
         config=(folder / files.CONFIG).read_text(encoding="utf-8"),
         history=[json.loads(line) for line in history],

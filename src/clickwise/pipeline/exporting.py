@@ -89,7 +89,7 @@ def _write_version(folder: Path, bundle: Bundle, new: Path) -> None:
 def _manifest(folder: Path, vectors: list[Vectors]) -> dict[str, Any]:
     """What the bundle's manifest says of it, and what the graph is given."""
     known = files.verify(folder, weights=False)
-    kept = ("created", "versions", "model", "calibrator", "data", "training", "metrics")
+    kept = ("created", "versions", "model", "calibrator", "data", "training", "metrics", "measured")
     return {**{key: known[key] for key in kept if key in known}, "vectors": to_data(vectors)}
 
 

@@ -178,7 +178,7 @@ def _provenance(
     result: TrainingResult,
 ) -> Provenance:
     summary = prepared.summary
-    metrics = _metrics(run, ranker, prepared, calibrator, result)
+    reports = _reports(run, ranker, prepared, calibrator)
     return Provenance(
         data={
             "source": source.name,
@@ -189,7 +189,11 @@ def _provenance(
             "quarantined": summary.quarantined,
             "quarantine": summary.quarantine,
         },
-        metrics=metrics,
+        metrics=_metrics(reports, calibrator, result),
+        measured={
+            name: {key: report[key] for key in ("rows", "positives", "stderr", "reliability")}
+            for name, report in reports.items()
+        },
         training={
             "objective": run.training.objective or ranker.objective,
             "rows": result.rows_seen,
@@ -221,17 +225,23 @@ def _first_order_weights(ranker: Ranker) -> dict[str, dict[str, int]]:
     return {"first_order_weights": {"total": sum(weight.numel() for weight in weights), "not_zero": not_zero}}
 
 
-def _metrics(
-    run: RunConfig, ranker: Ranker, prepared: Prepared, calibrator: Platt | None, result: TrainingResult
-) -> dict[str, dict[str, Any]]:
-    """Metrics of each held-out part; of a model trained for retrieval those that training watched."""
+def _reports(run: RunConfig, ranker: Ranker, prepared: Prepared, calibrator: Platt | None) -> dict[str, dict[str, Any]]:
+    """What was measured on each held-out part; nothing of a model that was trained for retrieval."""
     if not _gives_clicks(run, ranker):
-        return {"valid": dict(result.best_metrics)} if result.best_metrics else {}
+        return {}
     held_out = {"valid": prepared.valid, "test": prepared.test}
-    metrics = {name: _part_metrics(ranker, calibrator, part) for name, part in held_out.items() if part is not None}
-    if prepared.valid is not None:
-        measured = metrics["valid"]
-        metrics["valid"] = result.best_metrics | measured if calibrator else measured | result.best_metrics
+    return {name: _report(ranker, calibrator, part) for name, part in held_out.items() if part is not None}
+
+
+def _metrics(
+    reports: Mapping[str, dict[str, Any]], calibrator: Platt | None, result: TrainingResult
+) -> dict[str, dict[str, Any]]:
+    """Metrics of each held-out part, those that training watched among them."""
+    metrics = {name: report["metrics"] for name, report in reports.items()}
+    watched = dict(result.best_metrics)
+    if watched:
+        measured = metrics.get("valid", {})
+        metrics["valid"] = watched | measured if calibrator else measured | watched
     return metrics
 
 
@@ -240,11 +250,11 @@ def _gives_clicks(run: RunConfig, ranker: Ranker | type[Ranker]) -> bool:
     return (run.training.objective or ranker.objective) == "logistic"
 
 
-def _part_metrics(ranker: Ranker, calibrator: Platt | None, part: EncodedPart) -> dict[str, Any]:
+def _report(ranker: Ranker, calibrator: Platt | None, part: EncodedPart) -> dict[str, Any]:
     blocks = scored_blocks(ranker, part)
     if calibrator is not None:
         blocks = (replace(block, logit=calibrator(block.logit)) for block in blocks)
-    return evaluate_blocks(blocks, source="").to_data()["metrics"]
+    return evaluate_blocks(blocks, source="").to_data()
 
 
 def _check_label(run: RunConfig, schema: Schema) -> None:

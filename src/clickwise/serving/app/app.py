@@ -13,12 +13,14 @@ from typing import Any
 
 from clickwise.serving.app.config import ServerConfig
 from clickwise.serving.app.documentation import Documentation
+from clickwise.serving.app.explaining import Explaining
 from clickwise.serving.app.http import Disconnected, Handler, Receive, Refused, Request, Response, Send, json_response
 from clickwise.serving.app.line import Line
 from clickwise.serving.app.log import Log
 from clickwise.serving.app.metrics import CONTENT_TYPE, Metrics
 from clickwise.serving.app.models import Models
 from clickwise.serving.app.open_inference import PREFIX, OpenInference
+from clickwise.serving.app.pages import Console
 from clickwise.serving.app.recommending import Recommending
 from clickwise.serving.app.scoring import Scoring
 from clickwise.serving.features.store import NO_STORES, Stores
@@ -26,7 +28,8 @@ from clickwise.serving.live import Live
 from clickwise.serving.recommends import Recommends
 from clickwise.serving.served.log import ServedLog
 
-_OPEN = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json"})
+_HEALTH = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+_OPEN = frozenset({*_HEALTH, "/docs", "/openapi.json", *Console.paths})
 _CHANGES = frozenset({"/v1/models/live", "/v1/models/rollback"})
 
 
@@ -58,9 +61,11 @@ class App:
         self._stop = threading.Event()
         self._known: tuple[int, Mapping[int, str], str] = (0, {}, "")
         models, documentation = Models(self.scoring), Documentation(self.scoring)
-        recommending = Recommending(self.scoring, recommender)
+        recommending, explaining = Recommending(self.scoring, recommender), Explaining(self.scoring)
         self.routes: dict[str, dict[str, Handler]] = {
             "/v1/score": {"POST": self.scoring.answer},
+            "/v1/explain": {"POST": explaining.answer},
+            "/v1/example": {"GET": explaining.example},
             "/v1/recommend": {"POST": recommending.answer},
             "/v1/models": {"GET": models.list},
             "/v1/models/live": {"POST": models.lead},
@@ -70,6 +75,7 @@ class App:
             "/metrics": {"GET": self._metrics},
             "/openapi.json": {"GET": documentation.schema},
             "/docs": {"GET": documentation.page},
+            **Console().routes(),
             "/v2": {"GET": self.protocol.server},
             "/v2/health/live": {"GET": self._health},
             "/v2/health/ready": {"GET": self._ready},

@@ -11,6 +11,7 @@ import msgspec
 
 from clickwise._version import __version__
 from clickwise.serving.app import arrow
+from clickwise.serving.app.explaining import ExplainAnswer
 from clickwise.serving.app.http import ErrorAnswer, Request, Response, json_response
 from clickwise.serving.app.models import ChangeRequest, ModelsAnswer, TrafficAnswer
 from clickwise.serving.app.open_inference import PREFIX, InferAnswer, InferRequest
@@ -18,7 +19,7 @@ from clickwise.serving.app.recommending import RecommendAnswer, RecommendRequest
 from clickwise.serving.app.scoring import ScoreAnswer, Scoring
 
 _STRUCTS = [
-    *(ChangeRequest, ErrorAnswer, InferAnswer, InferRequest, ModelsAnswer),
+    *(ChangeRequest, ErrorAnswer, ExplainAnswer, InferAnswer, InferRequest, ModelsAnswer),
     *(RecommendAnswer, RecommendRequest, ScoreAnswer, TrafficAnswer),
 ]
 _CELLS: dict[str, dict[str, Any]] = {
@@ -85,6 +86,10 @@ class Documentation:
         text = {"type": "string"}
         paths = {
             "/v1/score": {"post": _operation("Click probabilities of candidates", error, shape["ScoreAnswer"], score)},
+            "/v1/explain": {
+                "post": _operation("The same, and what each column does", error, shape["ExplainAnswer"], score)
+            },
+            "/v1/example": {"get": _operation("A request to begin with", error, score)},
             "/v1/recommend": {
                 "post": _operation(
                     "The best items for a user", error, shape["RecommendAnswer"], shape["RecommendRequest"], "404"
@@ -102,6 +107,9 @@ class Documentation:
             "/healthz": {"get": _operation("The process lives", error, {})},
             "/readyz": {"get": _operation("It can score", error, {})},
             "/metrics": {"get": _operation("Numbers for Prometheus", error, text, media="text/plain")},
+            "/": {"get": _operation("A page to look at", error, text, media="text/html")},
+            "/console.css": {"get": _operation("Of that page", error, text, media="text/css")},
+            "/console.js": {"get": _operation("Of that page", error, text, media="text/javascript")},
             "/docs": {"get": _operation("This page", error, text, media="text/html")},
             "/openapi.json": {"get": _operation("This description", error, {})},
             "/v2": {"get": _operation("Open Inference Protocol: the server", error, {})},

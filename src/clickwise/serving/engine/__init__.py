@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clickwise.errors import RequestError
 from clickwise.serving.engine.engine import Engine
+from clickwise.serving.engine.explain import Explained
 from clickwise.serving.engine.scores import Scores
 
-__all__ = ["Engine", "RequestError", "Scores"]
+__all__ = ["Engine", "Explained", "RequestError", "Scores"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ from clickwise.features.pipeline import Encoded, FeaturePipeline
 from clickwise.serving import version
 from clickwise.serving.engine.columns import kinds_of
 from clickwise.serving.engine.encoder import Encoder
+from clickwise.serving.engine.example import example_of
+from clickwise.serving.engine.explain import Explained, best_of, each_left_out
 from clickwise.serving.engine.golden import Golden, read_golden
 from clickwise.serving.engine.graph import Graph
 from clickwise.serving.engine.reader import reader_of
@@ -27,7 +30,8 @@ from clickwise.serving.engine.scores import Scores, Served
 from clickwise.serving.features.lookups import LookedUp, Lookups
 from clickwise.serving.features.store import NO_STORES, Stores
 
-_CARD = ("model", "metrics", "calibrator", "data", "training", "created", "versions")
+_CARD = ("model", "metrics", "calibrator", "data", "training", "created", "versions", "measured")
+_NO_EFFECTS = np.zeros((0, 0), np.float32)
 
 
 class Engine:
@@ -41,6 +45,7 @@ class Engine:
         columns: the raw columns that a row may have, in the order of the schema.
         kinds: "text", "number", "time" or "list", for each of them.
         features: digits of its features; versions that have them in common encode alike.
+        example: a request, made of the golden ones.
 
     Columns that name entities are among them, whether or not a feature reads them.
     """
@@ -61,6 +66,10 @@ class Engine:
         self.features = version.features_digest(manifest)
         self._folder = folder
         self._golden = read_golden(folder / version.GOLDEN)
+        items = {f.column for f in pipeline.schema.features if f.name in pipeline.schema.item_side}
+        self.example: Mapping[str, Any] = MappingProxyType(
+            example_of([json.loads(golden.body) for golden in self._golden], self.columns, items)
+        )
         self._encoder = Encoder(pipeline)
         self._graph = graph
         self._calibrator = calibrator
@@ -128,6 +137,25 @@ class Engine:
             return Scores(np.zeros(0, np.float32), request.ignored)
         return self._looked_up(request, until_s)
 
+    def explain_json(self, body: bytes, *, max_candidates: int, max_rows: int, until_s: float = math.inf) -> Explained:
+        """Score as `score_json` does, and say what each column does to the best candidates.
+
+        Args:
+            max_rows: that may be scored for the reasons; with C columns the best `max_rows` / C candidates get some.
+
+        Raises:
+            RequestError: as `score_json`.
+        """
+        request = self._reader.read(body, max_candidates)
+        columns = (*request.user, *request.candidates)
+        if not request.num_candidates:
+            return Explained(Scores(np.zeros(0, np.float32), request.ignored), np.zeros(0, int), columns, _NO_EFFECTS)
+        scores = self._looked_up(request, until_s)
+        best = best_of(scores.logits, len(columns), max_rows)
+        rows = Request({}, each_left_out(request, best), len(columns) * len(best))
+        without = self._whole_rows(rows, until_s).logits.reshape(len(columns), len(best))
+        return Explained(scores, best, columns, (scores.logits[best] - without).T)
+
     def score_rows(self, data: pa.RecordBatch, *, until_s: float = math.inf) -> Scores:
         """Score whole rows; `until_s` as above.
 
@@ -148,10 +176,13 @@ class Engine:
         if not data.num_rows:
             return Scores(np.zeros(0, np.float32), ignored[:MAX_IGNORED])
         columns = dict(zip(names, piece.data.columns, strict=True))
-        request = Request({}, columns, data.num_rows, ignored[:MAX_IGNORED])
-        if any(key in columns for key in self._lookups.keys):
+        return self._whole_rows(Request({}, columns, data.num_rows, ignored[:MAX_IGNORED]), until_s)
+
+    def _whole_rows(self, request: Request, until_s: float) -> Scores:
+        """A request whose columns are all the candidates'."""
+        if any(key in request.candidates for key in self._lookups.keys):
             return self._looked_up(request, until_s)
-        return self._scores(request, self._encoder.rows(columns, data.num_rows))
+        return self._scores(request, self._encoder.rows(request.candidates, request.num_candidates))
 
     def _looked_up(self, request: Request, until_s: float) -> Scores:
         stored = self._lookups.find(request.user, request.candidates, until_s)

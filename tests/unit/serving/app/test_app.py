@@ -144,7 +144,7 @@ def test_not_ready_when_about_to_stop(make_app: Callable[..., App]) -> None:
 
 
 def test_unknown_paths_and_methods(app: App) -> None:
-    for path in ("/", "/v1", "/v1/score/", "/../etc/passwd", "/v2/models/other", "/v2/models/clickwise/versions/x"):
+    for path in ("/v1", "/v1/score/", "/../etc/passwd", "/v2/models/other", "/v2/models/clickwise/versions/x"):
         assert ask(app, "GET", path).status == 404
     answer = ask(app, "GET", "/v1/score")
     assert answer.status == 405 and answer.headers["allow"] == "POST"

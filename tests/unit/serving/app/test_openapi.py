@@ -29,9 +29,10 @@ KEY = "Bearer k"
 CASES = 30
 ALL = list(HealthCheck)
 MODEL = "/v2/models/clickwise"
-ASKED = ("/v1/models", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/v2")
+PAGE = ("/", "/console.css", "/console.js")
+ASKED = (*PAGE, "/v1/example", "/v1/models", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/v2")
 ROUTES = [
-    *(f"post /v1/{path}" for path in ("score", "recommend", "models/live", "models/rollback")),
+    *(f"post /v1/{path}" for path in ("score", "explain", "recommend", "models/live", "models/rollback")),
     *(f"get {path}" for path in (*ASKED, "/v2/health/live", "/v2/health/ready", MODEL, f"{MODEL}/ready")),
     f"post {MODEL}/infer",
 ]
