@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import resource
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
@@ -54,7 +56,9 @@ class _Loader:
         sys.setswitchinterval(_SWITCH_S)
         try:
             recommender = self.recommender() if self.recommender else None
-            stores = open_stores(self.config.entities).__enter__()  # until the worker ends
+            until_end = ExitStack()
+            stores = until_end.enter_context(open_stores(self.config.entities))
+            atexit.register(until_end.close)
         except ClickwiseError as error:
             sys.stderr.write(f"clickwise: error: {error}\n")
             sys.exit(2)

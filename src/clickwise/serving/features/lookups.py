@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clickwise.errors import BundleError, ConfigError, DataError, RequestError
+from clickwise.features.arrays import text_buffers
 from clickwise.features.pipeline import Encoded, FeaturePipeline
 from clickwise.features.tokens import to_tokens
 from clickwise.features.transform import BadCells
@@ -148,10 +149,20 @@ def _sent(layout: Layout, user: Columns, candidates: Columns) -> dict[str, np.nd
             side = candidates if column in candidates else user
             if column in side:
                 cells = side[column]
-                there = cells.is_valid().to_numpy(zero_copy_only=False)
+                there = _given(cells)
                 if there.any():
                     found[name] = found[name] | there if name in found else there
     return found
+
+
+def _given(cells: pa.Array) -> np.ndarray:
+    """Where a cell holds something [n] bool; NaN and empty text are what those send who cannot send a null."""
+    there = cells.is_valid().to_numpy(zero_copy_only=False)
+    if pa.types.is_floating(cells.type):
+        return there & ~np.isnan(cells.to_numpy(zero_copy_only=False))
+    if pa.types.is_string(cells.type):
+        return there & (np.diff(text_buffers(cells)[1]) > 0)
+    return there
 
 
 def _text(cells: pa.Array, column: str) -> pa.Array:

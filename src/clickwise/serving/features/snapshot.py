@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -40,6 +40,15 @@ SNAPSHOT = Seal(
 )
 _UNKNOWN, _NO_KEY = -1, -2
 _COPIED_AT_ONCE = 1 << 16
+_MOST_OPEN = 32
+
+
+class _Which(NamedTuple):
+    """Where a snapshot is, and what it has to be of: a `Layout`, without its features."""
+
+    folder: Path
+    stamp: bytes
+    dtype: np.dtype
 
 
 class _Opened(NamedTuple):
@@ -58,12 +67,11 @@ class SnapshotStore(FeatureStore):
     def __init__(self, folder: Path) -> None:
         self.place = f"snapshot:{folder}"
         self._folder = folder
-        self._opened: dict[bytes, tuple[Layout, _Opened | None]] = {}
+        self._opened: dict[bytes, tuple[_Which, _Opened | None]] = {}
         self._opening = threading.Lock()
 
     def _get(self, layout: Layout, keys: pa.Array, until_s: float) -> Found:
-        known = self._opened.get(layout.stamp) or self._open(layout)
-        opened = known[1]
+        opened = (self._opened.get(layout.stamp) or self._open(self._which(layout)))[1]
         if opened is None:
             return layout.nothing(len(keys))
         places = opened.places.find(keys, _UNKNOWN, _NO_KEY)
@@ -79,27 +87,30 @@ class SnapshotStore(FeatureStore):
     def check(self, layout: Layout) -> None:
         """Refuse a damaged snapshot, too; raises as `FeatureStore.check`."""
         super().check(layout)
-        self._open(layout)
+        self._open(self._which(layout))
 
     def refresh(self) -> None:
         """Open the snapshots that took the place of others. One that is damaged changes nothing."""
-        for layout, opened in list(self._opened.values()):
-            identity = _identity(_folder_of(self._folder, layout))
+        for which, opened in list(self._opened.values()):
+            identity = _identity(which.folder)
             if identity and (opened is None or identity != opened.identity):
-                try:
-                    self._open(layout)
-                except BundleError:
-                    continue
+                with suppress(BundleError):
+                    self._open(which)
 
     def close(self) -> None:
         """See `FeatureStore.close`."""
         self._opened.clear()
 
-    def _open(self, layout: Layout) -> tuple[Layout, _Opened | None]:
+    def _which(self, layout: Layout) -> _Which:
+        return _Which(_folder_of(self._folder, layout), layout.stamp, layout.dtype)
+
+    def _open(self, which: _Which) -> tuple[_Which, _Opened | None]:
         with self._opening:
-            folder = _folder_of(self._folder, layout)
-            found = layout, _read(folder, layout) if is_sealed(folder) else None
-            self._opened[layout.stamp] = found
+            found = which, _read(which) if is_sealed(which.folder) else None
+            self._opened.pop(which.stamp, None)
+            self._opened[which.stamp] = found
+            if len(self._opened) > _MOST_OPEN:  # of versions that are gone
+                del self._opened[next(iter(self._opened))]
             return found
 
 
@@ -171,14 +182,15 @@ def _identity(folder: Path) -> tuple[int, ...]:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
-def _read(folder: Path, layout: Layout) -> _Opened:
+def _read(which: _Which) -> _Opened:
+    folder = which.folder
     identity = _identity(folder)
     manifest = SNAPSHOT.verify(folder, read_all=False)
-    if manifest.get("stamp") != layout.stamp.hex() or manifest.get("record_bytes") != layout.dtype.itemsize:
+    if manifest.get("stamp") != which.stamp.hex() or manifest.get("record_bytes") != which.dtype.itemsize:
         raise BundleError(f"{folder}: is of other features than its name says; {SNAPSHOT.again}")
     try:
         hashes, places = (np.load(folder / name, mmap_mode="r").view(np.ndarray) for name in (HASHES, PLACES))
-        records = np.memmap(folder / VALUES, layout.dtype, "r").view(np.ndarray)
+        records = np.memmap(folder / VALUES, which.dtype, "r").view(np.ndarray)
     except (OSError, ValueError) as error:
         raise BundleError(f"{folder}: cannot be read: {error}; {SNAPSHOT.again}") from None
     fits = hashes.dtype == np.uint64 and places.dtype == np.int32 and len(hashes) == len(places) + 1

@@ -10,10 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -23,6 +21,7 @@ import tritonclient.http as triton
 import clickwise as cw
 from clickwise import pipeline
 from clickwise.serving.store import Store
+from serving_process import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -43,47 +42,6 @@ def store(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     made.lead(made.add(folder / "version"))
     made.add(folder / "version")
     return made
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Server:
-    """`clickwise serve` in a process of its own."""
-
-    def __init__(self, path: Path, *words: str, **environment: str) -> None:
-        self.port = free_port()
-        command = [sys.executable, "-m", "clickwise", "serve", str(path), "--port", str(self.port), *words]
-        more = {**os.environ, **environment}
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=more)
-
-    def wait_ready(self) -> None:
-        until = time.monotonic() + 60
-        while time.monotonic() < until and self.process.poll() is None:
-            if self.get("/readyz")[0] == 200:
-                return
-            time.sleep(0.05)
-        self.process.kill()
-        raise AssertionError(self.process.communicate()[1])
-
-    def get(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        raw = None if body is None else json.dumps(body).encode()
-        told = {"Content-Type": "application/json", **headers}
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", raw, told)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
-        except OSError:
-            return 0, b""
-
-    def stop(self) -> str:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.communicate(timeout=30)[1]
 
 
 @pytest.fixture(scope="module")

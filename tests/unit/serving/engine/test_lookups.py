@@ -130,6 +130,11 @@ def test_rows_in_columns_look_up_too(stored: Stored) -> None:
     found = stored.engine.score_rows(pa.RecordBatch.from_pydict({"user_id": users, "ad_id": ads}))
     whole = [{**stored.users[u], **stored.ads[a]} for u, a in zip(users, ads, strict=True)]
     same_rows(found, score(stored.plain, {}, whole))
+    ages = {"user_age": [np.nan, 99.0, np.nan, 98.0, np.nan], "ad_category": ["", "new", "", "", ""]}
+    found = stored.engine.score_rows(pa.RecordBatch.from_pydict({"user_id": users, "ad_id": ads, **ages}))
+    whole[1] |= {"user_age": 99, "ad_category": "new"}
+    whole[3] |= {"user_age": 98}
+    same_rows(found, score(stored.plain, {}, whole))
     with pytest.raises(RequestError, match="user_id"):
         stored.engine.score_rows(pa.RecordBatch.from_pydict({"user_id": [["a"]], "ad_id": ["b"]}))
 
