@@ -1,6 +1,7 @@
 """MovieLens 100K, the last three tenths by time: two towers with side features, matrix factorisation, popularity.
 
     python benchmarks/movielens.py DATA/ml-100k
+    python benchmarks/movielens.py DATA/ml-100k --known    # users with earlier ratings alone
 
 The ratings are cut by time: the last three tenths are to be found, the rest trains, of which the last tenth stops it.
 Ratings from four stars on count. Every film of the earlier ratings can be found; those that a user rated with four or
@@ -33,13 +34,14 @@ HELD_OUT = 0.3
 Z95 = 1.96
 
 
-def cut(folder: Path) -> tuple[pa.Table, pa.Table]:
-    """The ratings before the last three tenths by time, and those."""
+def cut(folder: Path, known: bool = False) -> tuple[pa.Table, pa.Table]:
+    """The ratings before the last three tenths by time, and those; `known`: of users who have earlier ones."""
     source = open_source(folder / "ml-100k.inter", DataConfig(format="typed_tsv"))
     ratings = pa.Table.from_batches([block.data for block in source.blocks()])
     last = pc.quantile(ratings.column("timestamp"), 1.0 - HELD_OUT)[0]
     late = pc.greater_equal(ratings.column("timestamp"), last)
-    return ratings.filter(pc.invert(late)), ratings.filter(late)
+    early, late = ratings.filter(pc.invert(late)), ratings.filter(late)
+    return early, late.filter(pc.is_in(late["user_id"], pc.unique(early["user_id"]))) if known else late
 
 
 def recipe(name: str, folder: Path) -> dict[str, Any]:
@@ -59,10 +61,11 @@ def measured(name: str, folder: Path, parts: tuple[pa.Table, pa.Table], settings
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="DATA/ml-100k")
+    parser.add_argument("--known", action="store_true", help="only users with earlier ratings")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--set", nargs="*", default=[], help="settings of both models")
     options = parser.parse_args()
-    parts = cut(options.folder)
+    parts = cut(options.folder, options.known)
     rows, results = [], []
     for seed in range(1, options.seeds + 1):
         told = [f"training.seed={seed}", *options.set]
@@ -80,7 +83,7 @@ def main() -> None:
             rows.append([str(seed), key, *cells])
     print(f"{machine_line()}\n{parts[0].num_rows:,} ratings to train on, {parts[1].num_rows:,} held out\n")
     print(table(["seed", "metric", "towers", "mf", "popularity", "towers less mf", "less popularity"], rows, left=2))
-    write_results("movielens", {"seeds": options.seeds, "differences": results})
+    write_results("movielens", {"seeds": options.seeds, "known": options.known, "differences": results})
 
 
 if __name__ == "__main__":
