@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from clickwise.cli.serve import serve
 from clickwise.progress_bar import ProgressBar
 
 EPOCHS = {"lr": 6, "fm": 4, "wide_deep": 2, "deepfm": 2, "dcn_v2": 2}
@@ -45,6 +47,8 @@ def demo(
     typer.echo(f"\nThree raw rows, scored one by one by {best}:\n")
     typer.echo(_three_rows(best, tomorrow))
     typer.echo(_what_next(best, tomorrow))
+    if sys.stdin.isatty() and typer.confirm("Serve it now, until Ctrl-C?", default=False):
+        serve(best)
 
 
 def _three_rows(bundle: Path, data: Path) -> str:
@@ -68,4 +72,7 @@ What next:
   clickwise evaluate {bundle} {data}      AUC, log loss, calibration
   clickwise predict {bundle} {data} --out scored.parquet
   clickwise train YOUR_LOGS.parquet --label click --out runs/today     the same on your own data
+
+Serve it, and look at it (what is live, try a request, traffic, versions):
+  clickwise serve {bundle}                                    then open http://127.0.0.1:8080/
 """

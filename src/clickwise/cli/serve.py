@@ -49,9 +49,8 @@ def serve(
     config = build(ServerConfig, {**told, **{key: value for key, value in flags.items() if value is not None}})
     with _served(path) as store:
         where = f"http://{config.host}:{config.port}"
-        typer.echo(
-            f"serving {path} at {where} by {config.num_workers} workers; {where}/docs says what it does", err=True
-        )
+        says = f"{where}/ is a page to look at, {where}/docs says what else there is"
+        typer.echo(f"serving {path} by {config.num_workers} workers: {says}", err=True)
         run(store, config, _opener(recommender))
 
 
