@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -48,7 +48,7 @@ def clickwise(*words: object) -> str:
 def test_users_are_named_and_requests_are_kept(store: Store, small_log: Path, tmp_path: Path) -> None:
     (tmp_path / "entities.toml").write_text(ENTITIES)
     rows = pq.read_table(small_log, columns=["user_id", "user_age", "user_segment", "interests"])
-    one, other = rows.slice(0, 1), rows.filter(pa.compute.not_equal(rows["user_segment"], rows["user_segment"][0]))
+    one, other = rows.slice(0, 1), rows.filter(pc.not_equal(rows["user_segment"], rows["user_segment"][0]))
     users, later = tmp_path / "users.parquet", tmp_path / "later.parquet"
     pq.write_table(one, users)
     new = other.slice(0, 1).set_column(0, "user_id", one["user_id"])

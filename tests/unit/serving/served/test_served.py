@@ -154,7 +154,7 @@ def test_rows_of_training_are_like_training(served: Any, tmp_path: Path) -> None
 def test_what_differs_comes_first_with_what_to_do(served: Any, tmp_path: Path) -> None:
     def changed(row: dict[str, Any]) -> None:
         row["user_segment"] = f"renamed {row['user_segment']}"
-        row["bid_floor"] = 100 * row["bid_floor"]
+        row["bid_floor"] = 100 * (row["bid_floor"] or 0.0)
         if row["position"] > 1:
             row["interests"] = None
 
