@@ -23,8 +23,6 @@ class RetrievalConfig:
         hard_negatives: items of each step, from the second pass on, that the model itself scores highest for some of
             the queries: candidates too (see `HardNegatives`).
         correct_sampling: correct the sampled softmax for how often an item is a candidate (see `sampled_softmax`).
-        popularity: a in [-1, 1]: the sampled softmax learns the order of P(item | query) share^a, with the item's share
-            of all clicks. 0: as clicks came; below, rarer items are found, and above, more popular ones.
         frequency_rate: of `FrequencyEstimator`, in (0, 1]; 0 takes how often an item is in a batch from its count in
             all training rows, which is exact and knows no drift.
         margin: of `cosine_contrastive`, in [-1, 1].
@@ -34,7 +32,6 @@ class RetrievalConfig:
     uniform_negatives: int = 0
     hard_negatives: int = 0
     correct_sampling: bool = True
-    popularity: float = 0.0
     frequency_rate: float = 0.05
     margin: float = 0.5
     negative_weight: float = 100.0
@@ -42,7 +39,6 @@ class RetrievalConfig:
     def __post_init__(self) -> None:
         for key in ("uniform_negatives", "hard_negatives"):
             require(getattr(self, key) >= 0, key, getattr(self, key), "a whole number >= 0")
-        require(-1.0 <= self.popularity <= 1.0, "popularity", self.popularity, "a number in [-1, 1]")
         require(0.0 <= self.frequency_rate <= 1.0, "frequency_rate", self.frequency_rate, "a number in [0, 1]")
         require(-1.0 <= self.margin <= 1.0, "margin", self.margin, "a number in [-1, 1]")
         require(0.0 < self.negative_weight < float("inf"), "negative_weight", self.negative_weight, "a number > 0")

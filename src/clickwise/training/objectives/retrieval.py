@@ -118,7 +118,7 @@ class RetrievalObjective(Objective):
 
     def loss(self, step: Candidates, number: int) -> Tensor:
         query, item = self._model.query(step.query), self._model.item(step.item)
-        c, less = self._config, self._less(step, number)
+        log_q, c = self._log_q(step, number), self._config
 
         def of_scores(score: Tensor, part: slice) -> Tensor:
             """Of some queries' scores [b, C]."""
@@ -127,21 +127,9 @@ class RetrievalObjective(Objective):
                 return cosine_contrastive(score, target, c.margin, c.negative_weight, weight)
             if self._loss == "bpr":
                 return bayesian_personalized_ranking(score, target, weight)
-            return sampled_softmax(score, target, less, weight)
+            return sampled_softmax(score, target, log_q, weight)
 
         return by_blocks(of_scores, query if self._loss == "cosine_contrastive" else self._model.scaled(query), item)
-
-    def _less(self, step: Candidates, number: int) -> Tensor | None:
-        """[C], what is subtracted from the scores of the items: ln q, and the popularity asked for."""
-        log_q, tilt = self._log_q(step, number), self._config.popularity
-        if not tilt or self._loss != "sampled_softmax":
-            return log_q
-        more = torch.from_numpy(tilt * np.log(self._shares(step))).float()
-        return more if log_q is None else log_q + more
-
-    def _shares(self, step: Candidates) -> np.ndarray:
-        """[C], of the items among all rows."""
-        return self.corpus.counts[self.corpus.find(step.names)] / self.corpus.counts.sum()
 
     def _log_q(self, step: Candidates, number: int) -> Tensor | None:
         """[C], ln of the probability that an item is a candidate; None where it is not to be corrected."""
@@ -155,7 +143,8 @@ class RetrievalObjective(Objective):
     def _in_batch(self, step: Candidates, number: int) -> Tensor:
         """[C] float32, the probability of an item to be in a batch: 1 - (1 - its share of all rows)^B, or estimated."""
         if self._frequency is None:
-            return torch.from_numpy(-np.expm1(len(step) * np.log1p(-self._shares(step)))).float()
+            share = self.corpus.counts[self.corpus.find(step.names)] / self.corpus.counts.sum()
+            return torch.from_numpy(-np.expm1(len(step) * np.log1p(-share))).float()
         self._frequency.update(step.names[: step.in_batch], number)
         return self._frequency.probability(step.names)
 

@@ -117,19 +117,6 @@ def test_the_correction_by_counts_is_the_chance_to_be_in_a_batch() -> None:
     assert asked.state() == {}
 
 
-@pytest.mark.parametrize("corrected", [True, False])
-def test_popular_items_are_favoured_by_a_power_of_their_share(corrected: bool) -> None:
-    plain, tilted = (
-        objective(correct_sampling=corrected, popularity=p, frequency_rate=0.0, uniform_negatives=3) for p in (0.0, 0.4)
-    )
-    step = next(plain.steps(16, 5, 0))
-    log_q = plain._less(step, 1)
-    assert (log_q is not None) == corrected
-    items = TRAIN.batch.sparse[:, 1].tolist()
-    share = torch.tensor([items.count(item) / len(items) for item in step.item.sparse[:, 0].tolist()])
-    torch.testing.assert_close(tilted._less(step, 1), 0.4 * share.log() + (log_q if corrected else 0.0))
-
-
 def test_the_correction_takes_out_what_popularity_put_in() -> None:
     """Queries tell nothing here, so the best score of an item, when corrected, is ln of its share of the clicks, and
     without the correction, every candidate being there once, its share among the batches that have it: far flatter.
