@@ -25,6 +25,7 @@ PACKAGES = {
     "torch_rechub": ["torch-rechub==0.9.0"],
     # the release for torch 2.13; 1.9 does not load there (undefined symbol)
     "fbgemm": ["fbgemm-gpu-cpu==1.8.0", "numpy"],
+    "fastapi": ["fastapi==0.165.0", "uvicorn[standard]==0.54.0", "orjson==3.13.0", "numpy"],
 }
 
 
