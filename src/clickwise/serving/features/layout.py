@@ -1,4 +1,4 @@
-"""`Layout`: the encoded part of a row that one entity gives, as a record of fixed size, without pickle.
+"""`Layout`: the encoded part of a row that one entity gives, as a record of fixed size.
 
 A record, little-endian:
 

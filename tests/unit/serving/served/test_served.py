@@ -42,7 +42,7 @@ EACH = 10
 
 def serve(served: Any, folder: Path, bodies: list[dict[str, Any]], **told: Any) -> tuple[list[Any], str, str]:
     """Serve requests from the start of an app to its end: the answers, the metrics and the log."""
-    config = build(ServerConfig, {"served_folder": str(folder), "served_share": 1.0, **told})
+    config = build(ServerConfig, {"served_folder": str(folder), "served_share": 1.0, "deadline_s": 60.0, **told})
     log = io.StringIO()
 
     async def running(app: App) -> tuple[list[Any], str]:
@@ -65,8 +65,8 @@ def serve(served: Any, folder: Path, bodies: list[dict[str, Any]], **told: Any) 
 
 
 def requests(served: Any, count: int, change: Callable[[dict[str, Any]], None] = lambda row: None) -> list[Any]:
-    """Requests of rows of training, each with all of its columns with the candidates."""
-    rows = served.rows.drop_columns(["click", "true_probability"]).to_pylist()
+    """Requests of every other row of training, each with all of its columns with the candidates."""
+    rows = served.rows.drop_columns(["click", "true_probability"]).to_pylist()[::2]
     for row in rows:
         change(row)
     return [{"candidates": rows[n * EACH : (n + 1) * EACH]} for n in range(count)]
