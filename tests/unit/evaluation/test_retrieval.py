@@ -13,7 +13,9 @@ from clickwise.errors import ConfigError
 from clickwise.evaluation.retrieval import Comparison, Figure, Measured, RetrievalReport, Slices, measure_search
 from clickwise.retrieval import exact_search
 from clickwise.retrieval.exact_search import best_items, most_popular
+from clickwise.retrieval.found import Found
 from clickwise.retrieval.held_out import HeldOut
+from clickwise.retrieval.merging import padded
 
 QUERIES, ITEMS, KS = 37, 30, (1, 5, 40)
 RNG = np.random.default_rng(0)
@@ -163,7 +165,7 @@ def tiny() -> RetrievalReport:
     rows = np.array([[0, 1], [2, 3], [2, 1]])
 
     def search(at: np.ndarray, k: int):
-        return exact_search.padded(rows[at], np.ones((len(at), 2), np.float32), k)
+        return padded(Found(rows[at], np.ones((len(at), 2), np.float32)), k)
 
     systems = {
         "model": measure_search(search, small, ks=(2,), popularity=popularity, slices=slices),

@@ -8,6 +8,7 @@
 
 NB_MODULE(_kernels, m) {
   using namespace clickwise;
+  nanobind::set_leak_warnings(false);  // what a program still holds when it ends is no leak
   m.def("isa", [] { return std::string(name(isa())); });
   m.def("available_isas", &available_isas);
   m.def("use_isa", &use_isa);
