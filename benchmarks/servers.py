@@ -41,7 +41,7 @@ class Server:
             except OSError:
                 time.sleep(0.1)
         self._process.kill()
-        raise SystemExit(f"does not start: {' '.join(map(str, self._process.args))}")  # type: ignore[arg-type]
+        raise SystemExit(f"does not start: {' '.join(map(str, self._process.args))}")
 
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -51,7 +51,7 @@ class Server:
             self._process.kill()
 
     def cpu_s(self) -> float:
-        """Processor time of its processes until now, which other work on the machine hardly changes."""
+        """Processor time of its processes until now: no waiting for other work, though that may slow it."""
         return sum(_processor_s(process) for process in _with_children(self._process.pid))
 
     def memory(self) -> int:
