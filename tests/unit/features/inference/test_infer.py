@@ -340,5 +340,7 @@ def test_the_item_is_described_by_features_that_are_yet_to_be_found_or_stand_on_
     sequence = {"transform": "sequence", "shares": "user"}
     asked = {"label": "click", "item_features": ["ad", "fans"], "infer": True, "features": {"fans": sequence}}
     assert infer_schema(table, declared=asked).schema.item_side == ("ad", "fans")
-    with pytest.raises(ConfigError, match=r"item_features: got 'add', allowed is names of features \(did you mean 'ad'\?\)"):
+    with pytest.raises(
+        ConfigError, match=r"item_features: got 'add', allowed is names of features \(did you mean 'ad'\?\)"
+    ):
         infer_schema(table, declared={**asked, "item_features": ["add", "fans"]})
