@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,13 @@ class Server:
         return sum(_proportional(process) for process in _with_children(self._process.pid))
 
 
-def clickwise_server(version: Path, core: int) -> Server:
+def clickwise_server(version: Path, core: int, more: Sequence[str] = ()) -> Server:
+    """Args:
+    version: a version, or a store.
+    more: flags.
+    """
     port = _free_port()
-    command = [sys.executable, "-m", "clickwise", "serve", str(version), "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "clickwise", "serve", str(version), "--port", str(port), "--workers", "1", *more]
     return Server(command, port, core)
 
 

@@ -90,6 +90,8 @@ def run(store: Store | OneVersion, config: ServerConfig, recommender: Callable[[
             import clickwise.serving.app.app
             import clickwise.serving.engine.engine  # noqa: F401 - workers inherit what is imported: they start faster
         except ModuleNotFoundError as error:
+            if (error.name or "").startswith("clickwise"):
+                raise
             raise MissingExtraError(f"clickwise serve ({error.name})", "serve") from None
         stopping = multiprocessing.Event()
         server = Granian(

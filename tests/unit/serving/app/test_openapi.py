@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -26,7 +27,7 @@ from clickwise.serving.store import Store
 from serving_stand_ins import StandIn, version_folder
 
 KEY = "Bearer k"
-CASES = 30
+CASES = int(os.environ.get("CLICKWISE_CASES", "30"))  # of each route
 ALL = list(HealthCheck)
 MODEL = "/v2/models/clickwise"
 PAGE = ("/", "/console.css", "/console.js")
