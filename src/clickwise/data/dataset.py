@@ -27,7 +27,7 @@ from clickwise.schema import InputSpec
 
 BLOCK_ROWS = 8_192
 """Rows that stay together when an epoch is shuffled: one read of about a megabyte."""
-WINDOW_BYTES = 512 << 20
+WINDOW_BYTES = 64 << 20
 """Size of the window whose rows are mixed; with the rows handed out it bounds what an epoch holds in memory."""
 
 Scored = tuple[Batch, np.ndarray, np.ndarray, np.ndarray]
