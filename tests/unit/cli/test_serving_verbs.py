@@ -116,7 +116,7 @@ def test_serve_reads_its_flags(
 ) -> None:
     monkeypatch.setenv("CLICKWISE_API_KEY", "k")
     code, _, told = clickwise("serve", version, "--port", "9999", "--workers", "3", "--set", "max_waiting=5")
-    assert code == 0 and "at http://127.0.0.1:9999 by 3 workers" in told
+    assert code == 0 and "by 3 workers: http://127.0.0.1:9999/ is a page to look at" in told
     store, config, recommender = served.pop()
     assert isinstance(store, OneVersion) and store.folder_of(1) == version and recommender is None
     assert (config.host, config.port, config.workers, config.max_waiting) == ("127.0.0.1", 9999, 3, 5)

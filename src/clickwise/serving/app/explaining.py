@@ -19,11 +19,13 @@ class Reasons(msgspec.Struct):
         candidate: its place in the request, from 1.
         logit: its log-odds of a click, calibrated.
         effects: how much lower they get when a column is missing, by the columns that the request gives.
+
+    What is no finite number is null.
     """
 
     candidate: int
-    logit: float
-    effects: dict[str, float]
+    logit: float | None
+    effects: dict[str, float | None]
 
 
 class ExplainAnswer(msgspec.Struct):
