@@ -57,7 +57,8 @@ class StandIn:
 
     def score_json(self, body: bytes, *, max_candidates: int, until_s: float = 0.0) -> Scores:
         try:
-            rows = json.loads(body)["candidates"]
+            request = json.loads(body)
+            rows = [{**(request.get("user") or {}), **row} for row in request["candidates"]]
             prices = [float(row.get("price") or 0.0) for row in rows]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise RequestError(f"is no request: {error}") from None
