@@ -99,7 +99,7 @@ class EncodedPart:
         """Every row exactly once, `batch_size` at a time; the last batch may be shorter.
 
         With a seed, blocks of `BLOCK_ROWS` rows are put in a seeded random order, and the rows of each window of
-        consecutive blocks (at most `WINDOW_BYTES`) are mixed. Memory: one window and a batch. The order depends on the
+        consecutive blocks (`WINDOW_BYTES` in all) are mixed. Memory: one window and a batch. The order depends on the
         seed and the rows alone.
 
         Args:
@@ -132,9 +132,7 @@ class EncodedPart:
         """Rows [<= batch_size] of the shuffled order, from batch `start` on."""
         blocks = -(-len(self) // BLOCK_ROWS)
         order = np.random.default_rng([seed, 0]).permutation(blocks)
-        most = max(1, WINDOW_BYTES // (BLOCK_ROWS * self.dtype.itemsize))
-        windows = max(1, -(-blocks // most))
-        per_window = max(1, -(-blocks // windows))  # of like size: the rows of a small last one would meet too often
+        per_window = max(1, WINDOW_BYTES // (BLOCK_ROWS * self.dtype.itemsize))
         skip = start * batch_size
         left = np.empty(0, self._bytes)  # rows of the last window that did not fill a batch
         buffer = np.empty(min(len(self), per_window * BLOCK_ROWS), self._bytes)
