@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from clickwise.errors import BundleError, RequestError
+from clickwise.sealed import name_of
 from clickwise.serving.engine import Explained, Scores
-from clickwise.serving.version import VERSION, name_of
+from clickwise.serving.version import VERSION
 
 KINDS = {"user": "text", "item": "text", "price": "number", "tags": "list"}
 

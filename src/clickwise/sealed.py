@@ -20,6 +20,8 @@ MANIFEST_CHECKSUM = "manifest.sha256"
 
 _MAX_MANIFEST_BYTES = 64 << 20
 
+_NAME_DIGITS = 12
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seal:
@@ -149,3 +151,8 @@ def sha256_of(path: Path) -> str:
     """Hex sha256 of a file, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def name_of(folder: Path) -> str:
+    """What is in a verified folder is called by the first digits of the checksum of its manifest."""
+    return (folder / MANIFEST_CHECKSUM).read_text(encoding="ascii")[:_NAME_DIGITS]

@@ -18,7 +18,7 @@ from clickwise.atomic import whole_folder
 from clickwise.batch import Batch
 from clickwise.bundle import files
 from clickwise.bundle.weights import load_weights, save_weights
-from clickwise.calibration import Platt
+from clickwise.calibration import Platt, stored_calibrator
 from clickwise.config import build, to_data
 from clickwise.data.frames import rows_to_batch
 from clickwise.errors import BundleError, ConfigError, clipped
@@ -200,7 +200,7 @@ def load(folder: str | Path, *, model: str | None = None) -> Bundle:
         versions=manifest.get("versions", {}),
         created=manifest.get("created", ""),
     )
-    return Bundle(pipeline, ranker.eval(), provenance, _calibrator(folder, manifest.get("calibrator")))
+    return Bundle(pipeline, ranker.eval(), provenance, stored_calibrator(folder, manifest.get("calibrator")))
 
 
 def check_out(folder: str | Path) -> None:
@@ -216,7 +216,7 @@ def batches_of(encoded: Encoded) -> Iterator[tuple[slice, Batch]]:
     """Encoded rows in batches that stay in the processor's cache, each with which rows it has."""
     for start in range(0, len(encoded.sparse), _BATCH_ROWS):
         part = slice(start, start + _BATCH_ROWS)
-        yield part, Batch.of(*(None if each is None else each[part] for each in encoded))  # type: ignore[arg-type]
+        yield part, Batch.of(*encoded.take(part))
 
 
 def batch_logits(model: Ranker, batch: Batch) -> np.ndarray:
@@ -259,17 +259,6 @@ def _build_model(folder: Path, entry: Any, inputs: InputSpec, file: str | None) 
             return model_class(config, inputs)  # it may make tensors that no file of weights holds, and read them
         with torch.device("meta"), _NoDraws():
             return model_class(config, inputs)
-
-
-def _calibrator(folder: Path, entry: Any) -> Platt | None:
-    if entry is None:
-        return None
-    if not isinstance(entry, Mapping) or entry.get("method") != "platt":
-        raise BundleError(f"{folder}: its calibrator is {clipped(entry)}, which this version does not know")
-    try:
-        return build(Platt, {key: value for key, value in entry.items() if key != "method"}, "calibrator")
-    except ConfigError as error:
-        raise BundleError(f"{folder}: {error}") from None
 
 
 def _features_data(pipeline: FeaturePipeline) -> dict[str, Any]:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from clickwise.calibration.config import CalibrationConfig
 from clickwise.calibration.platt import Platt
+from clickwise.calibration.stored import stored_calibrator
 
-__all__ = ["CalibrationConfig", "Platt"]
+__all__ = ["CalibrationConfig", "Platt", "stored_calibrator"]

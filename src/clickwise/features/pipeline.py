@@ -40,6 +40,10 @@ class Encoded(NamedTuple):
     dense: np.ndarray
     slot_weight: np.ndarray | None
 
+    def take(self, at: slice | np.ndarray) -> Encoded:
+        """Some of the rows: a slice, or their places."""
+        return Encoded(*(None if part is None else part[at] for part in self))  # type: ignore[arg-type]
+
 
 class FeaturePipeline:
     """Raw columns in, model inputs out.

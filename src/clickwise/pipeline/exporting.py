@@ -15,6 +15,7 @@ from clickwise.bundle import Bundle, files, graph
 from clickwise.config import require, to_data
 from clickwise.errors import BundleError
 from clickwise.pipeline.golden import golden_requests
+from clickwise.sealed import name_of
 from clickwise.serving import version
 from clickwise.serving.engine.golden import golden_data
 from clickwise.serving.version import Vectors
@@ -56,7 +57,7 @@ def export(bundle: str | Path, out: str | Path, *, format: str = "serving", mode
             _write_version(folder, found, new)
     except BundleError as error:
         raise BundleError(f"{folder}: {error}") from None
-    return ExportSummary(out, found.model_name, format, version.name_of(out))
+    return ExportSummary(out, found.model_name, format, name_of(out))
 
 
 def _write_version(folder: Path, bundle: Bundle, new: Path) -> None:

@@ -12,9 +12,7 @@ import torch
 from clickwise.retrieval.explanation import explain
 from clickwise.retrieval.recommender import Recommender
 from clickwise.retrieval.stored import load_recommender
-from clickwise.sealed import MANIFEST_CHECKSUM
-
-_NAME_DIGITS = 12
+from clickwise.sealed import name_of
 
 
 class Lists:
@@ -71,5 +69,4 @@ def open_lists(folder: str | Path) -> Lists:
         MissingExtraError: its index needs a library that is not installed.
     """
     torch.set_num_threads(1)
-    made = load_recommender(folder)
-    return Lists(made, (Path(folder) / MANIFEST_CHECKSUM).read_text(encoding="ascii")[:_NAME_DIGITS])
+    return Lists(load_recommender(folder), name_of(Path(folder)))

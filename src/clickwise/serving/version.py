@@ -20,7 +20,7 @@ from typing import Any
 
 from clickwise.config import build
 from clickwise.errors import BundleError, ConfigError
-from clickwise.sealed import MANIFEST_CHECKSUM, Seal
+from clickwise.sealed import Seal
 
 FEATURES = "features"
 TABLES = "tables"
@@ -40,8 +40,6 @@ VERSION = Seal(
     mapped=(f"{TABLES}/",),
     needed=GRAPH,
 )
-
-_NAME_DIGITS = 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,11 +76,6 @@ def vectors_of(folder: Path, manifest: Mapping[str, Any]) -> list[Vectors]:
         return [build(Vectors, entry, "vectors") for entry in entries]
     except ConfigError as error:
         raise BundleError(f"{folder}: {error}; {VERSION.again}") from None
-
-
-def name_of(folder: Path) -> str:
-    """What the version in a verified folder is called: the first digits of the checksum of its manifest."""
-    return (folder / MANIFEST_CHECKSUM).read_text(encoding="ascii")[:_NAME_DIGITS]
 
 
 def features_digest(manifest: Mapping[str, Any]) -> str:

@@ -14,11 +14,11 @@ import clickwise as cw
 from clickwise import pipeline
 from clickwise.cli import main
 from clickwise.cli.exported import exported
+from clickwise.sealed import name_of
 from clickwise.serving.app import run as running
 from clickwise.serving.one_version import OneVersion
 from clickwise.serving.store import Store
 from clickwise.serving.traffic import Traffic
-from clickwise.serving.version import name_of
 
 
 @pytest.fixture

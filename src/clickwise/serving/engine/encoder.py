@@ -16,6 +16,7 @@ from clickwise.features.tokens import MAX_TOKEN_BYTES
 from clickwise.features.transform import BadCells, SparseTransform
 from clickwise.native import requests
 from clickwise.native.requests import TokenPlan
+from clickwise.schema import columns_of
 from clickwise.serving.engine.request import Request
 from clickwise.serving.features.lookups import Stored
 
@@ -112,7 +113,7 @@ def _plan(pipeline: FeaturePipeline) -> tuple[TokenPlan | None, frozenset[str]]:
 
 def _read_together(pipeline: FeaturePipeline) -> list[set[str]]:
     """Columns that one feature reads: of values, and of their weights."""
-    pairs = ({f.column, getattr(f.config, "weights", None) or f.column} for f in pipeline.schema.features if f.column)
+    pairs = (set(columns_of((feature,))) for feature in pipeline.schema.features)
     return [pair for pair in pairs if len(pair) > 1]
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from clickwise.calibration import Platt
-from clickwise.config import build
+from clickwise.calibration import Platt, stored_calibrator
 from clickwise.data.plain import plain_piece
-from clickwise.errors import BundleError, ConfigError, DataError, RequestError
+from clickwise.errors import BundleError, DataError, RequestError
 from clickwise.features.pipeline import Encoded, FeaturePipeline
+from clickwise.sealed import name_of
 from clickwise.serving import version
 from clickwise.serving.engine.columns import kinds_of
 from clickwise.serving.engine.encoder import Encoder
@@ -59,7 +59,7 @@ class Engine:
         calibrator: Platt | None,
         lookups: Lookups,
     ) -> None:
-        self.version = version.name_of(folder)
+        self.version = name_of(folder)
         self.card: Mapping[str, Any] = MappingProxyType({key: manifest[key] for key in _CARD if key in manifest})
         self.kinds: Mapping[str, str] = MappingProxyType(_with_keys(kinds_of(pipeline), lookups))
         self.columns = tuple(self.kinds)
@@ -94,7 +94,7 @@ class Engine:
         pipeline = FeaturePipeline.load(folder / version.FEATURES)
         graph = Graph(folder, version.vectors_of(folder, manifest), pipeline.inputs, threads)
         lookups = Lookups(pipeline, version.features_digest(manifest), stores)
-        return cls(folder, manifest, pipeline, graph, _calibrator(folder, manifest.get("calibrator")), lookups)
+        return cls(folder, manifest, pipeline, graph, stored_calibrator(folder, manifest.get("calibrator")), lookups)
 
     def check(self) -> None:
         """Read every file, and compare the answers to the golden requests with those of training; and see that the
@@ -209,14 +209,3 @@ def _with_keys(kinds: Mapping[str, str], lookups: Lookups) -> dict[str, str]:
         if kinds.get(key) == "list":
             raise BundleError(f"entities: the key {key!r} is a column of lists, which name nothing")
     return {**kinds, **{key: "text" for key in lookups.keys if key not in kinds}}
-
-
-def _calibrator(folder: Path, entry: Any) -> Platt | None:
-    if entry is None:
-        return None
-    if not isinstance(entry, Mapping) or entry.get("method") != "platt":
-        raise BundleError(f"{folder}: has a calibrator that this version of clickwise does not know")
-    try:
-        return build(Platt, {key: value for key, value in entry.items() if key != "method"}, "calibrator")
-    except ConfigError as error:
-        raise BundleError(f"{folder}: {error}") from None

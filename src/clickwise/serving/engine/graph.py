@@ -52,8 +52,7 @@ class Graph:
         found = np.empty(count, np.float32)
         for start in range(0, count, _ROWS_AT_ONCE):
             at = slice(start, start + _ROWS_AT_ONCE)
-            some = Encoded(*(None if part is None else part[at] for part in encoded))  # type: ignore[arg-type]
-            found[at] = self.run(self.feeds(some))
+            found[at] = self.run(self.feeds(encoded.take(at)))
         return found
 
     def feeds(self, encoded: Encoded) -> dict[str, Any]:

@@ -26,7 +26,7 @@ import pyarrow as pa
 from clickwise.config import require
 from clickwise.features.pipeline import Encoded, FeaturePipeline
 from clickwise.features.xxh64 import xxh64
-from clickwise.schema import PADDING_ROW
+from clickwise.schema import PADDING_ROW, columns_of
 from clickwise.serving.features.entity import Entity
 
 MAGIC = b"CWF1"
@@ -179,7 +179,7 @@ def _columns_of(entity: Entity, pipeline: FeaturePipeline) -> dict[str, set[str]
     """The raw columns of each feature that reads the entity's."""
     found: dict[str, set[str]] = {}
     for feature in pipeline.schema.features:
-        read = {column for column in (feature.column, getattr(feature.config, "weights", None)) if column}
+        read = set(columns_of((feature,)))
         if read & set(entity.columns):
             both = f"both of {', '.join(sorted(read))}: the feature {feature.name!r} reads them together"
             require(read <= set(entity.columns), f"entities.{entity.name}.columns", entity.columns, both)

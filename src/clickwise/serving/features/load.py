@@ -108,8 +108,7 @@ def load_features(
                 now = time.time()
                 for start in range(0, len(read.keys), _ROWS_AT_ONCE):
                     at = slice(start, start + _ROWS_AT_ONCE)
-                    some = Encoded(*(None if each is None else each[at] for each in read.encoded))  # type: ignore[arg-type]
-                    writer.write(read.keys[at], layout.pack(read.keys[at], some, now))
+                    writer.write(read.keys[at], layout.pack(read.keys[at], read.encoded.take(at), now))
                 rows += len(read.keys)
         sieve.check(config.max_bad_fraction)
     return LoadSummary(
