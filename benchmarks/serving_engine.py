@@ -131,7 +131,7 @@ def measure(engine: Engine, usual: Usual, bodies: list[bytes], candidates: int) 
     graph = engine._graph
     for request in bodies:
         read = timed("parse", lambda request=request: engine._reader.read(request, LIMIT))
-        encoded = timed("encode", lambda read=read: engine._encoder.request(read))
+        encoded = timed("encode", lambda read=read: engine._encoder.request(read).encoded)
         feeds = timed("gather", lambda encoded=encoded: graph.feeds(encoded))
         timed("dense", lambda feeds=feeds: graph.run(feeds))
     for request in bodies:

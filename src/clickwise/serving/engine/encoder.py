@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import ChainMap, OrderedDict
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,27 @@ from clickwise.schema import columns_of
 from clickwise.serving.engine.request import Request
 from clickwise.serving.features.lookups import Stored
 
-_MOST_PAIRINGS = 64
+_MOST_CUTS = 64
+
+
+class EncodedRequest(NamedTuple):
+    """The rows of a request, and what they have in common.
+
+    Args:
+        encoded: a row for each candidate.
+        shared: [S] bool, not to be changed; slots that are the same in all rows, since the columns behind them are the
+            user's or nowhere.
+    """
+
+    encoded: Encoded
+    shared: np.ndarray
+
+
+class _Cut(NamedTuple):
+    """How requests that have some columns are encoded."""
+
+    pairing: Pairing
+    shared: np.ndarray
 
 
 class Encoder:
@@ -35,10 +56,10 @@ class Encoder:
         self._pipeline = pipeline
         self._together = _read_together(pipeline)
         self._plan, self._planned = _plan(pipeline)
-        self._pairings: OrderedDict[tuple[frozenset[str], bool, frozenset[str]], Pairing] = OrderedDict()
+        self._cuts: OrderedDict[tuple[frozenset[str], bool, frozenset[str], frozenset[str]], _Cut] = OrderedDict()
         self._lock = threading.Lock()
 
-    def request(self, request: Request, stored: Sequence[Stored] = ()) -> Encoded:
+    def request(self, request: Request, stored: Sequence[Stored] = ()) -> EncodedRequest:
         """The rows of a request, one a candidate.
 
         Args:
@@ -52,15 +73,14 @@ class Encoder:
         sparse = np.empty((request.num_candidates, self._pipeline.inputs.num_slots), np.int32)
         planned = self._plan is not None and request.read is not None and self._plan.fill(request.read, sparse)
         candidates = self._of_candidates(request)
-        elsewhere = frozenset().union(*(each.whole for each in stored))
-        pairing = self._pairing(frozenset(candidates), planned, elsewhere)
+        pairing, shared = self._cut(frozenset(candidates), planned, stored)
         which, rows = np.zeros(request.num_candidates, np.intp), np.arange(request.num_candidates)
         of_user = _encoded(pairing.request, request.user, 1, numbered=False)
         of_items = _encoded(pairing.item, candidates, request.num_candidates, numbered=True)
         found = pairing.placed(of_user, which, of_items, rows, sparse)
         for each in stored:
             each.lay_over(found)
-        return pairing.crossed(found)
+        return EncodedRequest(pairing.crossed(found), shared)
 
     def _of_candidates(self, request: Request) -> Mapping[str, pa.Array]:
         """The candidates' columns, and those that a feature reads beside one of them: the user's, given to each."""
@@ -72,23 +92,29 @@ class Encoder:
                     beside[name] = cell.take(pa.array(np.zeros(request.num_candidates, np.int64)))
         return ChainMap(beside, request.candidates) if beside else request.candidates  # type: ignore[arg-type]
 
-    def rows(self, columns: Mapping[str, pa.Array], count: int) -> Encoded:
-        """Whole rows, given as columns of `count` cells; raises as `request` does."""
+    def rows(self, columns: Mapping[str, pa.Array], count: int) -> EncodedRequest:
+        """Whole rows, given as columns of `count` cells; raises as `request` does. Nothing is known to be shared."""
         if not columns:
             raise self._no_column()
-        return _encoded(self._pipeline, columns, count, numbered=True)
+        encoded = _encoded(self._pipeline, columns, count, numbered=True)
+        return EncodedRequest(encoded, np.zeros(encoded.sparse.shape[1], bool))
 
-    def _pairing(self, of_candidates: frozenset[str], planned: bool, stored: frozenset[str]) -> Pairing:
+    def _cut(self, of_candidates: frozenset[str], planned: bool, stored: Sequence[Stored]) -> _Cut:
         """The pipeline, cut for candidates that have these columns, less what is stored; `planned`: less what the plan
         does.
         """
-        key = of_candidates, planned, stored
+        whole = frozenset().union(*(each.whole for each in stored))
+        of_each = frozenset(name for each in stored if len(each.rows.sparse) != 1 for name in each.layout.names)
+        key = of_candidates, planned, whole, of_each
         with self._lock:
-            elsewhere = stored | self._planned if planned else stored
-            found = self._pairings.pop(key, None) or Pairing(self._pipeline, of_candidates, elsewhere)
-            self._pairings[key] = found  # last, as the one used last
-            if len(self._pairings) > _MOST_PAIRINGS:
-                self._pairings.popitem(last=False)
+            found = self._cuts.pop(key, None)
+            if not found:
+                elsewhere = whole | self._planned if planned else whole
+                pairing = Pairing(self._pipeline, of_candidates, elsewhere)
+                found = _Cut(pairing, _shared(self._pipeline, of_candidates, of_each))
+            self._cuts[key] = found  # last, as the one used last
+            if len(self._cuts) > _MOST_CUTS:
+                self._cuts.popitem(last=False)
             return found
 
     def _no_column(self) -> RequestError:
@@ -109,6 +135,19 @@ def _plan(pipeline: FeaturePipeline) -> tuple[TokenPlan | None, frozenset[str]]:
             if transform.compile_into(plan, column, slots.start, first_row):
                 planned.add(field.name)
     return plan, frozenset(planned)
+
+
+def _shared(pipeline: FeaturePipeline, of_candidates: frozenset[str], of_each: frozenset[str]) -> np.ndarray:
+    """[S] bool: slots of features, crosses included, that neither read one of the candidates' columns nor are `of_each`
+    of them.
+    """
+    schema = pipeline.schema
+    apart = {f.name for f in schema.features if not of_candidates.isdisjoint(columns_of((f,)))} | of_each
+    apart |= {f.name for f in schema.crosses if not apart.isdisjoint(f.of)}
+    shared = [np.full(field.length, field.name not in apart) for field in pipeline.inputs.fields]
+    found = np.concatenate([np.zeros(0, bool), *shared])
+    found.flags.writeable = False
+    return found
 
 
 def _read_together(pipeline: FeaturePipeline) -> list[set[str]]:

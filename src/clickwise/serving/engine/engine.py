@@ -19,7 +19,7 @@ from clickwise.features.pipeline import Encoded, FeaturePipeline
 from clickwise.sealed import name_of
 from clickwise.serving import version
 from clickwise.serving.engine.columns import kinds_of
-from clickwise.serving.engine.encoder import Encoder
+from clickwise.serving.engine.encoder import EncodedRequest, Encoder
 from clickwise.serving.engine.example import example_of
 from clickwise.serving.engine.explain import Explained, best_of, each_left_out
 from clickwise.serving.engine.golden import Golden, read_golden
@@ -193,9 +193,9 @@ class Engine:
         request = self._reader.read(golden.body, len(golden.logits))
         return self._scores(request, self._encoder.request(request))
 
-    def _scores(self, request: Request, encoded: Encoded, looked_up: tuple[LookedUp, ...] = ()) -> Scores:
-        logits = self.logits(encoded)
-        return Scores(logits, request.ignored, looked_up, Served(request, encoded))
+    def _scores(self, request: Request, found: EncodedRequest, looked_up: tuple[LookedUp, ...] = ()) -> Scores:
+        logits = self.logits(found.encoded)
+        return Scores(logits, request.ignored, looked_up, Served(request, found.encoded))
 
     def logits(self, encoded: Encoded) -> np.ndarray:
         """Calibrated logits [B] float32 of rows as `pipeline` encodes them."""

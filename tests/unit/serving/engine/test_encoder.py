@@ -88,7 +88,7 @@ def online(user: dict[str, Any], candidates: list[dict[str, Any]]) -> list[Encod
     """What each reader leads to."""
     body = json.dumps({"user": user, "candidates": candidates}).encode()
     readers = [kind(kinds_of(PIPELINE)) for kind in READERS]
-    return [Encoder(PIPELINE).request(reader.read(body, 100)) for reader in readers]
+    return [Encoder(PIPELINE).request(reader.read(body, 100)).encoded for reader in readers]
 
 
 def offline(rows: list[dict[str, Any]]) -> Encoded:
@@ -198,6 +198,25 @@ def test_cells_that_cannot_be_read_are_named(candidates: list[dict[str, Any]], s
         assert says in str(error.value)
 
 
+def shared(user: dict[str, Any], candidates: list[dict[str, Any]]) -> set[str]:
+    """Fields that are said to be the same in all rows, and are."""
+    body = json.dumps({"user": user, "candidates": candidates}).encode()
+    found = Encoder(PIPELINE).request(SlowReader(kinds_of(PIPELINE)).read(body, 100))
+    assert (found.encoded.sparse == found.encoded.sparse[:1])[:, found.shared].all()
+    slots = list(PIPELINE.inputs.slots())
+    assert all(found.shared[at].all() == found.shared[at].any() for _, at in slots)
+    return {field.name for field, at in slots if found.shared[at].any()}
+
+
+def test_slots_that_only_the_user_fills_are_the_same_in_all_rows() -> None:
+    everything = {field.name for field in PIPELINE.inputs.fields}
+    user = {"user": "a", "site": "s", "age": 20, "past": ["p", "q"]}
+    assert shared(user, [{"item": "p"}, {"item": "q"}]) == everything - {"item", "user_x_item", "item_x_tags"}
+    assert shared(user, [{"count": 1}, {}]) == everything - {"count"}
+    found = shared({"w": [2.0]}, [{"tags": ["u"]}, {"tags": ["v"]}])
+    assert found == everything - {"tags", "item_x_tags"}
+
+
 def test_a_bad_cell_of_the_user_has_no_candidate() -> None:
     with pytest.raises(RequestError, match=r"^column 'age', value 'old': is not a number"):
         online({"age": "old"}, [{"item": "p"}])
@@ -209,4 +228,4 @@ def test_pairings_that_are_kept_are_bounded() -> None:
     for mask in range(1, 128):
         row = {name: None for bit, name in enumerate(names) if mask >> bit & 1}
         encoder.request(reader.read(json.dumps({"candidates": [row]}).encode(), 1))
-    assert len(encoder._pairings) == 64
+    assert len(encoder._cuts) == 64

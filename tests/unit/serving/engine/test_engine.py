@@ -17,10 +17,10 @@ import pytest
 
 import clickwise as cw
 from clickwise.errors import BundleError, RequestError
-from clickwise.features.pipeline import Encoded
 from clickwise.sealed import MANIFEST
 from clickwise.serving import version
 from clickwise.serving.engine import Engine
+from clickwise.serving.engine.encoder import EncodedRequest
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ def one_user(rows: pa.Table, start: int) -> list[dict[str, Any]]:
 def test_online_is_offline(served: Any) -> None:
     """Thousands of rows as requests of users and candidates, and all as columns: the logits of training code."""
     bundle, engine = cw.load(served.bundle), Engine.open(served.version)
-    asked: list[Encoded] = []
+    asked: list[EncodedRequest] = []
     encode = engine._encoder.request
     engine._encoder.request = lambda *told: asked.append(encode(*told)) or asked[-1]  # type: ignore[method-assign]
     for start in range(0, 3000, EACH):
@@ -53,7 +53,7 @@ def test_online_is_offline(served: Any) -> None:
         expected = pa.Table.from_pylist(rows, served.rows.schema)
         np.testing.assert_allclose(scores.logits, bundle.logits(expected), atol=1e-5, rtol=1e-5)
         offline = bundle.pipeline.encode(expected.select(bundle.pipeline.columns).combine_chunks().to_batches()[0])
-        for mine, theirs in zip(asked.pop(), offline, strict=True):
+        for mine, theirs in zip(asked.pop().encoded, offline, strict=True):
             np.testing.assert_array_equal(mine, theirs)
     assert set(scores.ignored) >= {"click", "device_type"}
     scores = engine.score_rows(served.rows.combine_chunks().to_batches()[0])
