@@ -28,7 +28,7 @@ from clickwise.serving.loadtest.bodies import MLPERF_CANDIDATES
 from clickwise.serving.loadtest.run import load_test, target_of
 from http_client import Client
 from servers import CLICKWISE, USUAL, Server, clickwise_server, usual_server
-from serving_engine import FIELDS, body, prepare
+from serving_engine import FIELDS, body, prepared
 from systems import PEERS_FOLDER
 
 BOUND_MS = 10.0
@@ -63,9 +63,7 @@ def main() -> None:
     rows = 20_000 if options.short else 1_000_000
     if options.short:
         options.turns, options.seconds, options.open_turns, options.open_seconds = 2, 0.1, 1, 0.3
-    folder = options.dir / f"rows_{rows}"
-    if not (folder / "version").exists():
-        prepare(folder, rows)
+    folder = prepared(options.dir, rows)
     server_core, load_core = cores()
     with ExitStack() as stack:
         servers = {CLICKWISE: stack.enter_context(clickwise_server(folder / "version", server_core))}

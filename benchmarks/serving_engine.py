@@ -25,6 +25,7 @@ from clickwise.batch import Batch
 from clickwise.bundle import Bundle, Provenance, batch_logits, load
 from clickwise.features import FeaturePipeline
 from clickwise.features.schema_data import schema_from_data
+from clickwise.metrics import probability
 from clickwise.models import DeepFM, build_model
 from clickwise.native import set_threads
 from clickwise.pipeline import export
@@ -32,6 +33,8 @@ from clickwise.serving.engine import Engine
 
 FIELDS = 39
 LIMIT = 100_000
+VERSIONS = {"fp32": "version", "bf16": "version_bf16"}
+"""Folders, by precision."""
 
 
 def main() -> None:
@@ -44,17 +47,18 @@ def main() -> None:
     rows, requests = (20_000, 30) if options.short else (1_000_000, 600)
     torch.set_num_threads(1)
     set_threads(1)
-    folder = options.dir / f"rows_{rows}"
-    if not (folder / "version").exists():
-        prepare(folder, rows)
-    engine, usual = Engine.open(folder / "version"), Usual(load(folder / "bundle"))
-    engine.check()
-    table = []
+    folder = prepared(options.dir, rows)
+    usual, table = Usual(load(folder / "bundle")), []
+    engines = {precision: Engine.open(folder / name) for precision, name in VERSIONS.items()}
     for candidates in options.candidates:
         bodies = [body(rows, candidates, options.user_fields, seed) for seed in range(requests)]
-        agree(engine, usual, bodies[0])
-        table += measure(engine, usual, bodies, candidates)
-    header = ("stage", "candidates", "median ms", "p99 ms")
+        for precision, engine in engines.items():
+            if engine.precision == precision:
+                engine.check()
+                agree(engine, usual, bodies[0])
+                table += measure(engine, bodies, candidates)
+        table += measure_usual(usual, bodies, candidates)
+    header = ("precision", "stage", "candidates", "median ms", "p99 ms")
     print(report.machine_line(), end="\n\n")
     print(report.table(header, table))
     if not options.short:
@@ -62,8 +66,11 @@ def main() -> None:
         report.write_results("serving-engine", {**settings, "header": header, "table": table})
 
 
-def prepare(folder: Path, rows: int) -> None:
-    """A bundle of a DeepFM with random weights and vocabularies of `rows` tokens in all; and its version."""
+def prepared(folder: Path, rows: int) -> Path:
+    """A bundle of a DeepFM with random weights and vocabularies of `rows` tokens in all; and its versions."""
+    there = folder / f"rows_{rows}"
+    if (there / VERSIONS["bf16"]).exists():
+        return there
     each = rows // FIELDS
     columns = {f"c{f:02}": [token(f, i) for i in range(each)] for f in range(FIELDS)}
     features = {name: {"transform": "vocabulary", "min_count": 1} for name in columns}
@@ -72,10 +79,21 @@ def prepare(folder: Path, rows: int) -> None:
     )
     fit.update(pa.RecordBatch.from_pydict(columns))
     pipeline = fit.finish()
-    Bundle(pipeline, build_model(DeepFM.Config(embedding_dim=16), pipeline.inputs, 1), Provenance()).save(
-        folder / "bundle"
-    )
-    export(folder / "bundle", folder / "version")
+    bundle = Bundle(pipeline, build_model(DeepFM.Config(embedding_dim=16), pipeline.inputs, 1), Provenance())
+    bundle.save(there / "bundle")
+    export(there / "bundle", there / VERSIONS["fp32"])
+    export(there / "bundle", there / VERSIONS["bf16"], bf16_data=labelled(bundle, rows))
+    return there
+
+
+def labelled(bundle: Bundle, rows: int) -> pa.Table:
+    """Random rows, and clicks that the model knows something about."""
+    rng = np.random.default_rng(7)
+    picked = rng.integers(0, rows // FIELDS, (50_000, FIELDS))
+    data = {f"c{f:02}": [token(f, int(i)) for i in picked[:, f]] for f in range(FIELDS)}
+    logits = bundle.logits(data)
+    chance = probability(2 * (logits - logits.mean()) / logits.std() - 1.5)
+    return pa.table({**data, "click": (rng.random(len(chance)) < chance).astype(np.int8)})
 
 
 def token(field: int, place: int) -> str:
@@ -115,34 +133,52 @@ class Usual:
 
 def agree(engine: Engine, usual: Usual, request: bytes) -> None:
     worst = np.abs(engine.score_json(request, max_candidates=LIMIT).logits - usual.score(request)).max()
-    assert worst < 1e-5, worst
+    assert worst < (1e-5 if engine.precision == "fp32" else 1e-2), worst
 
 
-def measure(engine: Engine, usual: Usual, bodies: list[bytes], candidates: int) -> list[tuple[str, ...]]:
-    """Milliseconds of each stage of each request, after a few that are not counted."""
-    took: dict[str, list[float]] = {}
-
-    def timed(stage: str, work: Callable[[], Any]) -> Any:
-        started = time.perf_counter()
-        found = work()
-        took.setdefault(stage, []).append(1e3 * (time.perf_counter() - started))
-        return found
-
+def measure(engine: Engine, bodies: list[bytes], candidates: int) -> list[tuple[str, ...]]:
+    """Milliseconds of each stage of each request."""
+    took = Took(engine.precision, candidates)
     graph = engine._graph
     for request in bodies:
-        read = timed("parse", lambda request=request: engine._reader.read(request, LIMIT))
-        encoded = timed("encode", lambda read=read: engine._encoder.request(read).encoded)
-        feeds = timed("gather", lambda encoded=encoded: graph.feeds(encoded))
-        timed("dense", lambda feeds=feeds: graph.run(feeds))
+        read = took.timed("JSON to columns", lambda request=request: engine._reader.read(request, LIMIT))
+        found = took.timed("columns to table rows", lambda read=read: engine._encoder.request(read))
+        rows, shared = found
+        vectors = took.timed("table rows to vectors", lambda rows=rows: graph.vectors(rows))
+        feeds = took.timed("linear layers", lambda args=(rows, vectors, shared, None): graph.with_towers(*args))
+        took.timed("the rest, by ONNX Runtime", lambda feeds=feeds: graph.run(feeds))
     for request in bodies:
-        timed("total", lambda request=request: engine.score_json(request, max_candidates=LIMIT))
+        took.timed("all", lambda request=request: engine.score_json(request, max_candidates=LIMIT))
+    return took.rows()
+
+
+def measure_usual(usual: Usual, bodies: list[bytes], candidates: int) -> list[tuple[str, ...]]:
+    """The same of the usual way."""
+    took = Took("fp32", candidates)
     for request in bodies[: max(20, len(bodies) // 5)]:
-        timed("usual: json, dicts, torch", lambda request=request: usual.score(request))
-    skipped = 5
-    return [
-        (stage, str(candidates), f"{np.median(ms[skipped:]):.3f}", f"{np.quantile(ms[skipped:], 0.99):.3f}")
-        for stage, ms in took.items()
-    ]
+        took.timed("the usual way: json, dicts, torch", lambda request=request: usual.score(request))
+    return took.rows()
+
+
+class Took:
+    """Milliseconds of stages, after a few that are not counted."""
+
+    def __init__(self, *labels: object) -> None:
+        self.precision, self.candidates = map(str, labels)
+        self.stages: dict[str, list[float]] = {}
+
+    def timed(self, stage: str, work: Callable[[], Any]) -> Any:
+        started = time.perf_counter()
+        found = work()
+        self.stages.setdefault(stage, []).append(1e3 * (time.perf_counter() - started))
+        return found
+
+    def rows(self) -> list[tuple[str, ...]]:
+        counted = {stage: ms[5:] for stage, ms in self.stages.items()}
+        return [
+            (self.precision, stage, self.candidates, f"{np.median(ms):.3f}", f"{np.quantile(ms, 0.99):.3f}")
+            for stage, ms in counted.items()
+        ]
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from clickwise.serving.store import Store
 from http_client import Client
 from servers import Server, clickwise_server
 from serving import TYPES, cores, post, turn
-from serving_engine import FIELDS, body, prepare
+from serving_engine import FIELDS, body, prepared
 
 JSON = TYPES["clickwise serve"]
 
@@ -50,9 +50,7 @@ def main() -> None:
     if options.short:
         options.reloads, options.seconds, options.rows = 3, 1.0, 2_000
     rows = 20_000 if options.short else 1_000_000
-    folder = options.dir / f"rows_{rows}"
-    if not (folder / "version").exists():
-        prepare(folder, rows)
+    folder = prepared(options.dir, rows)
     server_core, load_core = cores()
     bodies = [body(rows, options.candidates, FIELDS // 2, seed) for seed in range(40)]
     with tempfile.TemporaryDirectory(dir=options.dir) as there:

@@ -59,12 +59,16 @@ class ExportSummary:
         model: its registered name.
         format: "serving" or "onnx".
         version: what the version is called; empty for a file.
+        auc_fp32: of the data of the parity gate; None: there was none, and all is fp32.
+        auc_bf16: with linear layers that multiply bf16.
     """
 
     out: Path
     model: str
     format: str
     version: str = ""
+    auc_fp32: float | None = None
+    auc_bf16: float | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -74,17 +78,23 @@ class ExportSummary:
 
     def to_data(self) -> dict[str, Any]:
         named = {"version": self.version} if self.version else {}
+        gate = {} if self.auc_bf16 is None else {"auc_fp32": self.auc_fp32, "auc_bf16": self.auc_bf16}
         return {
             "out": str(self.out),
             "model": self.model,
             "format": self.format,
             **named,
+            **gate,
             "size_bytes": self.size_bytes,
         }
 
     def __str__(self) -> str:
         what = f"version {self.version} of {self.model}" if self.version else f"{self.model} as ONNX"
         lines = [f"{what}, {self.size_bytes / 1e6:,.1f} MB, in {self.out}"]
+        if self.auc_bf16 is not None:
+            lines.append(
+                f"bf16 where the processor multiplies it: AUC {self.auc_bf16:.6f}, in fp32 {self.auc_fp32:.6f}"
+            )
         if self.version:
             lines.append(f"next: clickwise serve {self.out}")
         return "\n".join(lines)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from clickwise.batch import Batch
-from clickwise.bundle.graph import Lookup, write_graph, write_whole
+from clickwise.bundle.graph import Recorded, write_graph, write_whole
 from clickwise.calibration import Platt
 from clickwise.config import build
 from clickwise.errors import BundleError
@@ -52,6 +52,10 @@ CASES += [
     ("lr", {}, "no_sparse"),
 ]
 CASES += [("dcn", {}, "with_dense"), ("fm", {}, "plain")]
+DEEP = ("dcn", "deepfm", "dnn", "wide_deep", "xdeepfm")
+"""Models with one MLP that reads the flat vectors."""
+OUT = ("deepfm", "dnn", "wide_deep")
+"""Those whose MLP ends with a single number."""
 WHOLE = [("din", {}, "sequences"), ("wide_deep", {}, "crosses"), ("deepfm", {}, "weighted"), ("lr", {}, "no_sparse")]
 ids = [f"{name}-{spec}-{'-'.join(more)}".strip("-") for name, more, spec in CASES]
 whole_ids = [f"{name}-{spec}-{'-'.join(more)}".strip("-") for name, more, spec in WHOLE]
@@ -76,19 +80,27 @@ def make(name: str, more: dict[str, Any], spec: InputSpec) -> Ranker:
     return model
 
 
-def inputs_of(model: Ranker, batch: Batch, lookups: list[Lookup]) -> dict[str, Tensor | None]:
-    vectors = {each.name: model.tables()[each.weight].lookup(batch, each.pooling) for each in lookups}
-    return {"sparse": batch.sparse, "dense": batch.dense, "slot_weight": batch.slot_weight, **vectors}
+def inputs_of(model: Ranker, batch: Batch, recorded: Recorded) -> dict[str, Tensor | None]:
+    vectors = {each.name: model.tables()[each.weight].lookup(batch, each.pooling) for each in recorded.lookups}
+    towers = {}
+    for tower in recorded.towers:
+        x = vectors[tower.vectors].flatten(1)
+        x = torch.cat([x, batch.dense], 1) if tower.dense else x
+        for layer in tower.layers:
+            x = torch.nn.functional.linear(x, layer.weight, layer.bias)
+            x = x.relu() if layer.relu else x
+        towers[tower.name] = x
+    return {"sparse": batch.sparse, "dense": batch.dense, "slot_weight": batch.slot_weight, **vectors, **towers}
 
 
-def compare(model: Ranker, spec: InputSpec, path: Path, lookups: list[Lookup], calibrator: Platt | None = None) -> None:
+def compare(model: Ranker, spec: InputSpec, path: Path, recorded: Recorded, calibrator: Platt | None = None) -> None:
     session = ort.InferenceSession(path.read_bytes())
     assert [output.name for output in session.get_outputs()] == ["logits"]
     for rows in (1, 7, 200):
         batch = make_batch(spec, rows, seed=rows)
         with torch.no_grad():
             expected = model(batch).numpy()
-            given = inputs_of(model, batch, lookups)
+            given = inputs_of(model, batch, recorded)
         feeds = {each.name: given[each.name].numpy() for each in session.get_inputs()}
         (found,) = session.run(["logits"], feeds)
         assert found.shape == (rows,)
@@ -100,9 +112,10 @@ def compare(model: Ranker, spec: InputSpec, path: Path, lookups: list[Lookup], c
 def test_the_graph_is_the_model(name: str, more: dict[str, Any], spec: str, tmp_path: Path) -> None:
     model = make(name, more, SPECS[spec])
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    lookups = write_graph(model, tmp_path / "graph.onnx")
+    recorded = write_graph(model, tmp_path / "graph.onnx")
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
-    compare(model, SPECS[spec], tmp_path / "graph.onnx", lookups)
+    compare(model, SPECS[spec], tmp_path / "graph.onnx", recorded)
+    assert name not in DEEP or [len(tower.layers) for tower in recorded.towers] == [3 if name in OUT else 2]
     rows = {dimension for table in model.tables().values() for dimension in table.weight.shape[:1]}
     graph = onnx.load(tmp_path / "graph.onnx").graph
     assert not [w.name for w in graph.initializer if len(w.dims) == 2 and w.dims[0] in rows]  # no table is in it
@@ -113,7 +126,7 @@ def test_the_graph_is_the_model(name: str, more: dict[str, Any], spec: str, tmp_
 def test_the_whole_file_is_the_model(name: str, more: dict[str, Any], spec: str, tmp_path: Path) -> None:
     model, calibrator = make(name, more, SPECS[spec]), Platt(slope=0.5, intercept=-0.25)
     write_whole(model, calibrator, tmp_path / "model.onnx")
-    compare(model, SPECS[spec], tmp_path / "model.onnx", [], calibrator)
+    compare(model, SPECS[spec], tmp_path / "model.onnx", Recorded([], []), calibrator)
     onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"))
     assert b"site-packages" not in (tmp_path / "model.onnx").read_bytes()  # nothing of the machine it was made on
 

@@ -1,7 +1,8 @@
 """A model as an ONNX graph, recorded while the code that trains it runs.
 
 The one place where ids become vectors is `EmbeddingTable.lookup`; for a graph without tables it gives the graph's
-inputs instead.
+inputs instead. So does an `MLP` whose input is those vectors, flat: what it makes of them is an input of the graph, and
+its layers are told apart, for kernels that are faster than any graph.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from torch import Tensor, nn
 from clickwise.batch import Batch
 from clickwise.calibration import Platt
 from clickwise.errors import BundleError, MissingExtraError
-from clickwise.layers import EmbeddingTable
+from clickwise.layers import MLP, EmbeddingTable
 from clickwise.layers.pooling import Pooling
 from clickwise.models import Ranker
+from clickwise.native.dense import Layer
 from clickwise.registry import models
 from clickwise.schema import InputSpec
 
@@ -47,24 +49,48 @@ class Lookup(NamedTuple):
     pooling: Pooling
 
 
-def write_graph(model: Ranker, path: Path) -> list[Lookup]:
-    """Write a model from the vectors that it looks up, and dense features, to logits [B].
+class Deep(NamedTuple):
+    """An input of a graph: what a tower of linear layers makes of vectors, flat, with the dense features behind them.
+
+    Args:
+        name: of the input, [B, N of the last layer].
+        vectors: name of the `Lookup`.
+        dense: whether there are dense features behind.
+        layers: from the first to the last.
+    """
+
+    name: str
+    vectors: str
+    dense: bool
+    layers: list[Layer]
+
+
+class Recorded(NamedTuple):
+    """What a graph is given beside the dense features: those of its inputs that it reads, and what towers read."""
+
+    lookups: list[Lookup]
+    towers: list[Deep]
+
+
+def write_graph(model: Ranker, path: Path) -> Recorded:
+    """Write a model from the vectors that it looks up, what towers make of them, and dense features, to logits [B].
 
     Returns:
-        The vectors it is given, those of a table that has rows of every slot or of none.
+        What it is given; the vectors of a table that has rows of every slot or of none.
 
     Raises:
         BundleError: ONNX has no words for the model.
         MissingExtraError: the exporter is not installed.
     """
     batch = _batch(model.inputs)
-    asked = _Asked()
-    with _tables_replaced(model, asked), torch.no_grad():
+    asked = _Asked(batch.dense)
+    with _replaced(model, asked), torch.no_grad():
         model.eval()(batch)
-        given = [torch.zeros(_ROWS, *each.shape) for each in asked.calls]
-        lookups = [Lookup(f"vectors_{place}", each.weight, each.pooling) for place, each in enumerate(asked.calls)]
-        _record(_FromVectors(model, asked), batch, (given,), [each.name for each in lookups], path)
-    return lookups
+        lookups = [Lookup(_vectors(place), each.weight, each.pooling) for place, each in enumerate(asked.calls)]
+        names = [*(each.name for each in lookups), *(each.name for each in asked.towers)]
+        given = ([*asked.vectors], [*asked.outputs])
+        _record(_FromVectors(model, asked), batch, given, names, path)
+    return Recorded(lookups, asked.towers)
 
 
 def write_whole(model: Ranker, calibrator: Platt | None, path: Path) -> None:
@@ -91,17 +117,55 @@ class _Call(NamedTuple):
 
 
 class _Asked:
-    """What a model asks of its tables: kept, and answered by zeros, or by what is `given`, in order."""
+    """What a model asks of its tables: kept, and answered at random, by which a tower's input is known again; or, once
+    it is all known, what the model is told instead of asking.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, dense: Tensor) -> None:
         self.calls: list[_Call] = []
-        self.given: Iterator[Tensor] | None = None
+        self.vectors: list[Tensor] = []
+        self.towers: list[Deep] = []
+        self.outputs: list[Tensor] = []
+        self._dense = dense
+        self._random = torch.Generator().manual_seed(0)
+        self._told: tuple[Iterator[Tensor], Iterator[Tensor | None]] | None = None
+        self._of_mlp: list[int | None] = []  # of each call of an `MLP`, which tower it is
 
-    def answer(self, call: _Call, rows: int) -> Tensor:
-        if self.given is not None:
-            return next(self.given)
+    def tell(self, vectors: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+        """From now on these are the answers, in the order in which the model asked."""
+        self._told = iter(vectors), iter([None if which is None else outputs[which] for which in self._of_mlp])
+
+    def look_up(self, call: _Call, rows: int) -> Tensor:
+        if self._told is not None:
+            return next(self._told[0])
         self.calls.append(call)
-        return torch.zeros(rows, *call.shape)
+        self.vectors.append(torch.rand(rows, *call.shape, generator=self._random))
+        return self.vectors[-1]
+
+    def tower(self, mlp: MLP, x: Tensor) -> Tensor:
+        if self._told is not None:
+            told = next(self._told[1])
+            return mlp(x) if told is None else told
+        found, layers, y = self._known(x), mlp.to_score(), mlp(x)
+        known = found is not None and layers is not None
+        self._of_mlp.append(len(self.towers) if known else None)
+        if found is not None and layers is not None:
+            self.towers.append(Deep(f"tower_{len(self.towers)}", *found, layers))
+            self.outputs.append(y)
+        return y
+
+    def _known(self, x: Tensor) -> tuple[str, bool] | None:
+        """Which vectors x is, and whether dense features are behind them."""
+        for place, vectors in enumerate(self.vectors):
+            for dense in {False, self._dense.shape[1] > 0}:
+                flat = torch.cat([vectors.flatten(1), self._dense], 1) if dense else vectors.flatten(1)
+                if torch.equal(flat, x):
+                    return _vectors(place), dense
+        return None
+
+
+def _vectors(place: int) -> str:
+    return f"vectors_{place}"
 
 
 class _Table(nn.Module):
@@ -113,20 +177,35 @@ class _Table(nn.Module):
 
     def lookup(self, batch: Batch, pooling: Pooling | None = None) -> Tensor:
         how = pooling or Pooling.none(batch.sparse.shape[1])
-        return self.asked.answer(_Call(self.name, how, (how.num_vectors, self.dim)), batch.sparse.shape[0])
+        return self.asked.look_up(_Call(self.name, how, (how.num_vectors, self.dim)), batch.sparse.shape[0])
+
+
+class _MLP(nn.Module):
+    """Stands where an `MLP` was."""
+
+    def __init__(self, mlp: MLP, asked: _Asked) -> None:
+        super().__init__()
+        self.mlp, self.asked = mlp, asked
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.asked.tower(self.mlp, x)
 
 
 @contextmanager
-def _tables_replaced(model: Ranker, asked: _Asked) -> Iterator[None]:
-    """The tables of the model are not in it meanwhile."""
-    stand_ins: dict[int, _Table] = {}
-    places: list[tuple[nn.Module, str, EmbeddingTable]] = []
+def _replaced(model: Ranker, asked: _Asked) -> Iterator[None]:
+    """The tables and MLPs of the model are not in it meanwhile."""
+    stand_ins: dict[int, nn.Module] = {}
+    places: list[tuple[nn.Module, str, nn.Module]] = []
     for prefix, module in model.named_modules():
         for name, child in module.named_children():
             if isinstance(child, EmbeddingTable):
                 weight = f"{prefix}.{name}.weight" if prefix else f"{name}.weight"
                 stand_ins.setdefault(id(child), _Table(weight, child.weight.shape[1], asked))
-                places.append((module, name, child))
+            elif isinstance(child, MLP):
+                stand_ins.setdefault(id(child), _MLP(child, asked))
+            else:
+                continue
+            places.append((module, name, child))
     try:
         for module, name, child in places:
             setattr(module, name, stand_ins[id(child)])
@@ -141,8 +220,15 @@ class _FromVectors(nn.Module):
         super().__init__()
         self.model, self.asked = model, asked
 
-    def forward(self, sparse: Tensor, dense: Tensor, slot_weight: Tensor | None, vectors: Sequence[Tensor]) -> Tensor:
-        self.asked.given = iter(vectors)
+    def forward(
+        self,
+        sparse: Tensor,
+        dense: Tensor,
+        slot_weight: Tensor | None,
+        vectors: Sequence[Tensor],
+        towers: Sequence[Tensor],
+    ) -> Tensor:
+        self.asked.tell(vectors, towers)
         return self.model(Batch(sparse, dense, slot_weight))
 
 
@@ -158,7 +244,7 @@ class _FromRows(nn.Module):
 def _batch(inputs: InputSpec) -> Batch:
     sparse = torch.ones(_ROWS, inputs.num_slots, dtype=torch.int32)
     weight = torch.ones(_ROWS, inputs.num_slots) if inputs.weighted else None
-    return Batch(sparse, torch.zeros(_ROWS, inputs.num_dense), weight)
+    return Batch(sparse, torch.rand(_ROWS, inputs.num_dense, generator=torch.Generator().manual_seed(1)), weight)
 
 
 def _record(module: nn.Module, batch: Batch, more: tuple[Any, ...], names: Sequence[str], path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from clickwise.cli.options import BundleArgument, JsonOption, ModelFileOption, show
+from clickwise.cli.options import BundleArgument, JsonOption, ModelFileOption, SetOption, show
 
 
 def export(
@@ -16,10 +16,15 @@ def export(
     format: Annotated[
         str, typer.Option(help="serving: a version for `clickwise serve`; onnx: one graph for plain ONNX Runtime.")
     ] = "serving",
+    bf16: Annotated[
+        Path | None,
+        typer.Option(help="Labelled rows: where linear layers in bf16 rank them as well, servers may use bf16."),
+    ] = None,
     model: ModelFileOption = None,
+    set: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write a bundle in a form that needs no torch."""
     from clickwise import pipeline
 
-    show(pipeline.export(bundle, out, format=format, model=model), json)
+    show(pipeline.export(bundle, out, format=format, model=model, bf16_data=bf16, settings=set or []), json)

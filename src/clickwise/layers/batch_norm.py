@@ -34,6 +34,11 @@ class BatchNormReLU(nn.BatchNorm1d):
         z = F.relu(z)
         return F.dropout(z, dropout, self.training) if dropout else z
 
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        """What a normalisation by the running statistics multiplies by, and then adds: [N] float64 each."""
+        scale = self.weight.double() / (self.running_var.double() + self.eps).sqrt()
+        return scale, self.bias.double() - self.running_mean.double() * scale
+
     def _compiled(self, z: Tensor, of_batch: bool, dropout: float) -> Tensor:
         z = z.contiguous()  # once for both passes
         mean, variance = moments(z) if of_batch else (self.running_mean, self.running_var)

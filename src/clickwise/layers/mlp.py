@@ -79,6 +79,25 @@ class MLP(nn.Module):
                 x = F.dropout(x, self.dropout, self.training)
         return x if self.out is None else linear(x, self.out.weight, self.out.bias)
 
+    @torch.no_grad()
+    def to_score(self) -> list[Layer] | None:
+        """Linear layers that give what it gives outside of training, the normalisation in their weights; None where its
+        activation is another one than relu, or there is no layer.
+        """
+        layers = []
+        for place, layer in enumerate(self._linears()):
+            if self.norms is None:
+                layers.append(Layer(layer.weight, layer.bias, relu=True))
+                continue
+            norm = self.norms[place]
+            if not isinstance(norm, BatchNormReLU):
+                return None
+            scale, shift = norm.scale_and_shift()
+            layers.append(Layer((layer.weight.double() * scale[:, None]).float(), shift.float(), relu=True))
+        if self.out is not None:
+            layers.append(Layer(self.out.weight, self.out.bias))
+        return layers or None
+
     def _linears(self) -> list[nn.Linear]:
         return [layer for layer in self.hidden if isinstance(layer, nn.Linear)]
 

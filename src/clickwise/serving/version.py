@@ -5,7 +5,8 @@ version/
   manifest.sha256    sha256 of manifest.json; its first digits are the version's name
   features/          the fitted feature pipeline, as it stands in the bundle
   tables/            the rows of each embedding table, float32 [V, D], mapped and never read whole
-  graph.onnx         the rest of the model: from pooled vectors and numbers to logits
+  towers/            weights [N, K] and biases [N] of layers that the engine multiplies itself, float32
+  graph.onnx         the rest of the model: from pooled vectors, what towers make of them, and numbers, to logits
   golden.json        requests, and the logits that training code gave for them
 """
 
@@ -24,6 +25,7 @@ from clickwise.sealed import Seal
 
 FEATURES = "features"
 TABLES = "tables"
+TOWERS = "towers"
 GRAPH = "graph.onnx"
 GOLDEN = "golden.json"
 LOGITS = "logits"
@@ -33,7 +35,7 @@ SPARSE, DENSE, SLOT_WEIGHT = "sparse", "dense", "slot_weight"
 
 VERSION = Seal(
     format="clickwise version",
-    version=1,
+    version=2,
     noun="version",
     command="clickwise export BUNDLE --out",
     again="export the bundle again",
@@ -63,17 +65,82 @@ class Vectors:
     weighted: bool = False
 
 
-def vectors_of(folder: Path, manifest: Mapping[str, Any]) -> list[Vectors]:
-    """The vectors that the manifest of `folder` says its graph is given.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TowerLayer:
+    """relu after W x + b, or no relu.
+
+    Args:
+        weight: file of W [N, K].
+        bias: file of b [N].
+        relu: whether there is one.
+    """
+
+    weight: str
+    bias: str
+    relu: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tower:
+    """An input of the graph: what linear layers make of vectors, flat, with the dense features behind them.
+
+    Args:
+        name: of the input, [B, N of the last layer].
+        vectors: name of the vectors.
+        dense: whether the dense features are behind them.
+        layers: from the first to the last.
+    """
+
+    name: str
+    vectors: str
+    dense: bool
+    layers: tuple[TowerLayer, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reduced:
+    """That towers may multiply bf16, and what showed it: the parity gate.
+
+    Args:
+        rows: of the data that both precisions scored.
+        auc_fp32: on them.
+        auc_bf16: on them, at most `MOST_AUC` off.
+        largest: difference of two logits of a row.
+    """
+
+    rows: int
+    auc_fp32: float
+    auc_bf16: float
+    largest: float
+
+
+MOST_AUC = 1e-4
+"""By which AUC may differ between precisions."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What the graph of a version is given.
+
+    Args:
+        vectors: each of them an input, or read by a tower.
+        towers: each of them an input.
+        reduced: None: all is fp32.
+    """
+
+    vectors: tuple[Vectors, ...]
+    towers: tuple[Tower, ...] = ()
+    reduced: Reduced | None = None
+
+
+def parts_of(folder: Path, manifest: Mapping[str, Any]) -> Parts:
+    """What the manifest of `folder` says its graph is given.
 
     Raises:
         BundleError: it says no such thing.
     """
-    entries = manifest.get("vectors")
-    if not isinstance(entries, list):
-        raise BundleError(f"{folder}: the manifest says no vectors; {VERSION.again}")
     try:
-        return [build(Vectors, entry, "vectors") for entry in entries]
+        return build(Parts, manifest.get("graph", {}), "graph")
     except ConfigError as error:
         raise BundleError(f"{folder}: {error}; {VERSION.again}") from None
 

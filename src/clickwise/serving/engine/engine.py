@@ -16,6 +16,7 @@ from clickwise.calibration import Platt, stored_calibrator
 from clickwise.data.plain import plain_piece
 from clickwise.errors import BundleError, DataError, RequestError
 from clickwise.features.pipeline import Encoded, FeaturePipeline
+from clickwise.native.precision import Precision
 from clickwise.sealed import name_of
 from clickwise.serving import version
 from clickwise.serving.engine.columns import kinds_of
@@ -46,6 +47,7 @@ class Engine:
         kinds: "text", "number", "time" or "list", for each of them.
         features: digits of its features; versions that have them in common encode alike.
         example: a request, made of the golden ones.
+        precision: of its linear layers: bf16 where the version passed the parity gate and the processor multiplies it.
 
     Columns that name entities are among them, whether or not a feature reads them.
     """
@@ -72,6 +74,7 @@ class Engine:
         )
         self._encoder = Encoder(pipeline)
         self._graph = graph
+        self.precision = graph.precision
         self._calibrator = calibrator
         self._lookups = lookups
         self._reader: Reader = reader_of(self.kinds)
@@ -92,7 +95,7 @@ class Engine:
         folder = Path(folder)
         manifest = version.VERSION.verify(folder, read_all=False)
         pipeline = FeaturePipeline.load(folder / version.FEATURES)
-        graph = Graph(folder, version.vectors_of(folder, manifest), pipeline.inputs, threads)
+        graph = Graph(folder, version.parts_of(folder, manifest), pipeline.inputs, threads)
         lookups = Lookups(pipeline, version.features_digest(manifest), stores)
         return cls(folder, manifest, pipeline, graph, stored_calibrator(folder, manifest.get("calibrator")), lookups)
 
@@ -108,7 +111,7 @@ class Engine:
         for number, golden in enumerate(self._golden, 1):
             place = f"{self._folder}: golden request {number}"
             try:
-                scores = self._golden_scores(golden)
+                scores = self._golden_scores(golden, "fp32")
             except RequestError as error:
                 raise BundleError(f"{place}: {error}") from None
             golden.check(scores.logits, place)
@@ -188,18 +191,31 @@ class Engine:
         stored = self._lookups.find(request.user, request.candidates, until_s)
         return self._scores(request, self._encoder.request(request, stored), tuple(each.looked_up for each in stored))
 
-    def _golden_scores(self, golden: Golden) -> Scores:
+    def _golden_scores(self, golden: Golden, precision: Precision | None = None) -> Scores:
         """Nothing is looked up for them: they say all that there is to say."""
         request = self._reader.read(golden.body, len(golden.logits))
-        return self._scores(request, self._encoder.request(request))
+        return self._scores(request, self._encoder.request(request), precision=precision)
 
-    def _scores(self, request: Request, found: EncodedRequest, looked_up: tuple[LookedUp, ...] = ()) -> Scores:
-        logits = self.logits(found.encoded)
+    def _scores(
+        self,
+        request: Request,
+        found: EncodedRequest,
+        looked_up: tuple[LookedUp, ...] = (),
+        precision: Precision | None = None,
+    ) -> Scores:
+        logits = self.logits(found.encoded, found.shared, precision)
         return Scores(logits, request.ignored, looked_up, Served(request, found.encoded))
 
-    def logits(self, encoded: Encoded) -> np.ndarray:
-        """Calibrated logits [B] float32 of rows as `pipeline` encodes them."""
-        logits = self._graph.logits(encoded)
+    def logits(
+        self, encoded: Encoded, shared: np.ndarray | None = None, precision: Precision | None = None
+    ) -> np.ndarray:
+        """Calibrated logits [B] float32 of rows as `pipeline` encodes them.
+
+        Args:
+            shared: [S] bool, slots that are the same in all rows; None: nothing is known of that.
+            precision: of linear layers; None: `self.precision`.
+        """
+        logits = self._graph.logits(encoded, shared, precision)
         return self._calibrator(logits) if self._calibrator else logits
 
 

@@ -1,8 +1,9 @@
-"""`Graph`: encoded rows to logits: rows of the mapped tables to pooled vectors, and these through ONNX Runtime."""
+"""`Graph`: encoded rows to logits: rows of the mapped tables to pooled vectors, these through towers of linear layers,
+and all of it through ONNX Runtime.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 from clickwise.errors import BundleError, MissingExtraError
 from clickwise.features.pipeline import Encoded
 from clickwise.native import rows as rows_of
+from clickwise.native.precision import Precision, resolve
 from clickwise.schema import PADDING_ROW, InputSpec
 from clickwise.serving import version
-from clickwise.serving.version import Vectors
+from clickwise.serving.engine.deep import Deep
+from clickwise.serving.version import Parts, Vectors
 
 _ROWS_AT_ONCE = 4096
 """Few enough for their vectors to stay in the processor's cache."""
@@ -26,39 +29,68 @@ class Graph:
 
     Args:
         folder: of the version, checked.
-        vectors: what its graph is given.
+        parts: what its graph is given.
         inputs: what the features give.
         threads: of one request.
+
+    Attributes:
+        precision: of its towers, if nothing else is said: bf16 where the version may and the processor multiplies it.
 
     Raises:
         BundleError: the files do not belong together.
         MissingExtraError: ONNX Runtime is not installed.
     """
 
-    def __init__(self, folder: Path, vectors: Sequence[Vectors], inputs: InputSpec, threads: int) -> None:
+    def __init__(self, folder: Path, parts: Parts, inputs: InputSpec, threads: int) -> None:
+        self.precision: Precision = resolve("auto") if parts.reduced else "fp32"
         self._session = _session(folder / version.GRAPH, threads)
         self._inputs = [each.name for each in self._session.get_inputs()]
-        self._tables = [_Table(folder, each, inputs) for each in vectors]
-        known = {table.name for table in self._tables} | {*_ENCODED}
+        self._tables = [_Table(folder, each, inputs) for each in parts.vectors]
+        shapes = {table.name: table.shape for table in self._tables}
+        self._towers = [Deep(folder, each, shapes.get(each.vectors), inputs.num_dense) for each in parts.towers]
+        known = {*shapes, *(tower.name for tower in self._towers), *_ENCODED}
         outputs = [each.name for each in self._session.get_outputs()]
         if not known.issuperset(self._inputs) or outputs != [version.LOGITS]:
             raise BundleError(f"{folder / version.GRAPH}: is no graph of such a version; {version.VERSION.again}")
 
-    def logits(self, encoded: Encoded) -> np.ndarray:
-        """Logits [B] float32 of encoded rows."""
+    def logits(
+        self, encoded: Encoded, shared: np.ndarray | None = None, precision: Precision | None = None
+    ) -> np.ndarray:
+        """Logits [B] float32 of encoded rows.
+
+        Args:
+            shared: [S] bool, slots that are the same in all rows; None: nothing is known of that.
+            precision: of the towers; None: `self.precision`.
+        """
         count = len(encoded.sparse)
         if count <= _ROWS_AT_ONCE:
-            return self.run(self.feeds(encoded))
+            return self.run(self.feeds(encoded, shared, precision))
         found = np.empty(count, np.float32)
         for start in range(0, count, _ROWS_AT_ONCE):
             at = slice(start, start + _ROWS_AT_ONCE)
-            found[at] = self.run(self.feeds(encoded.take(at)))
+            found[at] = self.run(self.feeds(encoded.take(at), shared, precision))
         return found
 
-    def feeds(self, encoded: Encoded) -> dict[str, Any]:
-        """What the graph is given for encoded rows, by the names of its inputs."""
-        of_tables = {table.name: table.pooled(encoded) for table in self._tables}
-        given = of_tables | dict(zip(_ENCODED, encoded, strict=True))
+    def feeds(self, encoded: Encoded, shared: np.ndarray | None, precision: Precision | None) -> dict[str, Any]:
+        """What the graph is given for encoded rows, by the names of its inputs; as `logits` has it."""
+        vectors = self.vectors(encoded)
+        return self.with_towers(encoded, vectors, shared, precision)
+
+    def vectors(self, encoded: Encoded) -> dict[str, np.ndarray]:
+        """What is pooled from the tables, by name: [B, F, D] each."""
+        return {table.name: table.pooled(encoded) for table in self._tables}
+
+    def with_towers(
+        self, encoded: Encoded, vectors: dict[str, np.ndarray], shared: np.ndarray | None, precision: Precision | None
+    ) -> dict[str, Any]:
+        """`feeds`, where the vectors are there already."""
+        how = precision or self.precision
+        masks = {table.name: None if shared is None else table.of_shared(shared) for table in self._tables}
+        deep = {
+            tower.name: tower(vectors[tower.vectors], encoded.dense, masks[tower.vectors], how)
+            for tower in self._towers
+        }
+        given = vectors | deep | dict(zip(_ENCODED, encoded, strict=True))
         return {name: given[name] for name in self._inputs}
 
     def run(self, feeds: dict[str, Any]) -> np.ndarray:
@@ -85,6 +117,16 @@ class _Table:
     @property
     def _slots(self) -> int:
         return self._vectors.starts[-1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """F and D of the vectors."""
+        return len(self._starts) - 1, self._rows.shape[1]
+
+    def of_shared(self, slots: np.ndarray) -> np.ndarray:
+        """[F] bool: vectors all of whose slots are among these [S]."""
+        others = np.concatenate([[0], np.cumsum(~slots)])
+        return others[self._starts[1:]] == others[self._starts[:-1]]
 
     def pooled(self, encoded: Encoded) -> np.ndarray:
         """Vectors [B, F, D]."""

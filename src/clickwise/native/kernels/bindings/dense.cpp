@@ -1,6 +1,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/vector.h>
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -90,6 +91,77 @@ void backward(const Weights& weights, const Biases& biases, const Shape& shape, 
   dense().backward(tower, x.data(), x.shape(0), saved.data(), y.data(), grad_y.data(), grad_x ? grad_x->data() : nullptr);
 }
 
+// Columns of rows of `width`, in order.
+std::vector<Run> runs_of(In<int64_t, 2> runs, int64_t width) {
+  require(runs.shape(1) == 2, "runs are not [n, 2]");
+  std::vector<Run> found;
+  int64_t behind = 0;
+  for (size_t i = 0; i < runs.shape(0); i++) {
+    const Run run{runs.data()[2 * i], runs.data()[2 * i + 1]};
+    require(behind <= run.first && run.first < run.last && run.last <= width, "runs are not in order within a row");
+    behind = run.last;
+    found.push_back(run);
+  }
+  return found;
+}
+
+int64_t length(const std::vector<Run>& runs) {
+  int64_t total = 0;
+  for (const Run& run : runs) total += run.last - run.first;
+  return total;
+}
+
+// A tower to score with; keeps the arrays that it reads.
+class Scorer {
+ public:
+  Scorer(Weights weights, Biases biases, Shape shape, std::optional<In<float, 2>> shared_weight, In<int64_t, 2> own,
+         In<int64_t, 2> shared, int64_t width)
+      : weights_(std::move(weights)), biases_(std::move(biases)), shape_(std::move(shape)),
+        shared_weight_(std::move(shared_weight)), layers_(layers_of(weights_, biases_, shape_)),
+        own_(runs_of(own, width)), shared_(runs_of(shared, width)), width_(width) {
+    const int64_t K_shared = length(shared_);
+    require(length(own_) == layers_[0].K, "own columns are not K of the first layer");
+    require(bool(shared_weight_) == (K_shared > 0), "shared columns without their weights, or the other way round");
+    require(!shared_weight_ || (int64_t(shared_weight_->shape(0)) == layers_[0].N &&
+                                int64_t(shared_weight_->shape(1)) == K_shared),
+            "shared_weight is not [N of the first, shared columns]");
+    const DenseTower tower = tower_of(layers_, shape_, 0);
+    packed_ = std::make_unique<Line[]>((dense().packed_bytes(tower) + sizeof(Line) - 1) / sizeof(Line));
+    dense().pack(tower, packed_[0].bytes);
+  }
+
+  void score(In<float, 2> x, Out<float, 2> y) const {
+    const DenseTower tower = tower_of(layers_, shape_, 0);
+    require(int64_t(x.shape(1)) == width_, "x is not [B, width]");
+    require(y.shape(0) == x.shape(0) && int64_t(y.shape(1)) == layers_.back().N, "y is not [B, N]");
+    const PackedTower packed{tower,
+                             packed_[0].bytes,
+                             own_.data(),
+                             int64_t(own_.size()),
+                             shared_.data(),
+                             int64_t(shared_.size()),
+                             shared_weight_ ? shared_weight_->data() : nullptr,
+                             length(shared_),
+                             width_};
+    nb::gil_scoped_release release;
+    dense().score(packed, x.data(), x.shape(0), y.data());
+  }
+
+ private:
+  struct alignas(64) Line {
+    uint8_t bytes[64];
+  };
+
+  Weights weights_;
+  Biases biases_;
+  Shape shape_;
+  std::optional<In<float, 2>> shared_weight_;
+  std::vector<DenseLayer> layers_;
+  std::vector<Run> own_, shared_;
+  int64_t width_;
+  std::unique_ptr<Line[]> packed_;
+};
+
 }  // namespace
 
 void add_dense(nb::module_& m) {
@@ -104,6 +176,16 @@ void add_dense(nb::module_& m) {
   m.def("dense_backward", &backward, nb::arg("weights"), nb::arg("biases"), nb::arg("shape"), nb::arg("x"),
         nb::arg("saved"), nb::arg("y"), nb::arg("grad_y"), nb::arg("grad_x").none(), nb::arg("grad_weights"),
         nb::arg("grad_biases"));
+  nb::class_<Scorer>(m, "DenseScorer")
+      .def("__init__",
+           [](Scorer* self, Weights weights, Biases biases, Shape shape, std::optional<In<float, 2>> shared_weight,
+              In<int64_t, 2> own, In<int64_t, 2> shared, int64_t width) {
+             new (self) Scorer(std::move(weights), std::move(biases), std::move(shape), std::move(shared_weight), own,
+                               shared, width);
+           },
+           nb::arg("weights"), nb::arg("biases"), nb::arg("shape"), nb::arg("shared_weight").none(), nb::arg("own"),
+           nb::arg("shared"), nb::arg("width"))
+      .def("score", &Scorer::score, nb::arg("x"), nb::arg("y"));
   m.def("dense_spin", [](bool half, int64_t steps) {
     nb::gil_scoped_release release;
     return dense().spin(half, steps);

@@ -49,6 +49,9 @@ CW_INLINE void store_first(float* to, Floats v, int64_t count) {
   for (int64_t i = 0; i < count; i++) to[i] = v[i];
 }
 
+CW_INLINE void put(float* to, float x) { *to = x; }
+CW_INLINE void put(bf16* to, float x) { *to = to_bf16(x); }
+
 // Rows of bf16 are always padded: a whole vector fits.
 CW_INLINE Floats load_first(const bf16* from, int64_t) { return load(from); }
 CW_INLINE void store_first(bf16* to, Floats v, int64_t) { store(to, v); }

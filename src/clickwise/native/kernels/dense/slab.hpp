@@ -11,7 +11,6 @@ namespace clickwise::CW_ISA {
 // A slab goes through all layers while its activations are in the second-level cache. It is a multiple of 32 rows.
 constexpr int64_t kSlab = 128;
 
-
 // A last layer of so few outputs is computed by dot products: a tile of it would be mostly padding. Its weights and
 // gradients stay fp32.
 constexpr int64_t kNarrow = 4;
@@ -54,14 +53,26 @@ struct Saved {
   }
 };
 
-// Rows [0, R) of `from` [R, W], dense, as rows of E.
+// Some columns of rows [0, R) of `from`, `width` floats a row, as rows of E: those of the runs, side by side, W in all.
+template <class E>
+CW_INLINE void to_rows(const float* from, int64_t width, const Run* runs, int64_t count, int64_t R, int64_t W, E* to) {
+  for (int64_t r = 0; r < R; r++) {
+    E* at = to + r * stride<E>(W);
+    E* const end = at + padded(W);
+    for (int64_t i = 0; i < count; i++) {
+      const float *x = from + r * width + runs[i].first, *const behind = from + r * width + runs[i].last;
+      for (; x + kLanes <= behind; x += kLanes, at += kLanes) store(at, load(x));
+      for (; x < behind; x++) put(at++, *x);
+    }
+    while (at < end) put(at++, 0.0f);
+  }
+}
+
+// All W columns.
 template <class E>
 CW_INLINE void to_rows(const float* from, int64_t R, int64_t W, E* to) {
-  const int64_t ld = stride<E>(W);
-  for (int64_t r = 0; r < R; r++) {
-    for (int64_t k = 0; k < padded(W); k += kLanes)
-      store(to + r * ld + k, k < W ? load_first(from + r * W + k, W - k) : Floats{});
-  }
+  const Run all{0, W};
+  to_rows(from, W, &all, 1, R, W, to);
 }
 
 // Zeros behind the W columns of rows that a product has written up to the end of its last panel.

@@ -27,6 +27,25 @@ struct DenseTower {
   bool half;      // operands of the products are rounded to bf16; sums are fp32 either way
 };
 
+// Columns [first, last) of a row.
+struct Run {
+  int64_t first, last;
+};
+
+// A tower whose weights were laid out once, by `pack`, to score with. Some columns of x are the same in all rows of a
+// batch, and are multiplied once: the first layer is relu(W x_own + (V x_shared + b)).
+struct PackedTower {
+  DenseTower tower;       // its first layer has W: K are the own columns
+  const uint8_t* packed;  // [packed_bytes]
+  const Run* own;         // K columns in all
+  int64_t num_own;
+  const Run* shared;  // K_shared columns in all
+  int64_t num_shared;
+  const float* shared_weight;  // V [N of the first, K_shared]
+  int64_t K_shared;            // 0: all columns are own
+  int64_t width;               // columns of x
+};
+
 struct DenseKernels {
   // Bytes that `forward` keeps for `backward`: the activations of all layers but the last.
   int64_t (*saved_bytes)(const DenseTower& tower, int64_t B);
@@ -38,6 +57,12 @@ struct DenseKernels {
   // grad_x [B, K of the first] unless that is null.
   void (*backward)(const DenseTower& tower, const float* x, int64_t B, const uint8_t* saved, const float* y,
                    const float* grad_y, float* grad_x);
+
+  // Bytes of the tower's weights as `pack` lays them out: the same on every instruction set.
+  int64_t (*packed_bytes)(const DenseTower& tower);
+  void (*pack)(const DenseTower& tower, uint8_t* packed);
+  // x [B, width] in; y [B, N of the last] out. Weights but those of a narrow last layer are not read again.
+  void (*score)(const PackedTower& packed, const float* x, int64_t B, float* y);
 
   // Floating-point operations of `steps` rounds of multiply-adds that never leave the registers: the limit of one core.
   int64_t (*spin)(bool half, int64_t steps);
