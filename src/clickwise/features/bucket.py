@@ -16,7 +16,7 @@ from clickwise.features.numeric import number_values, places, to_numbers
 from clickwise.features.sampling import BottomK, quantile_cuts
 from clickwise.features.state_values import read_rising
 from clickwise.features.transform import Fit, SparseTransform, State
-from clickwise.native.requests import TokenPlan
+from clickwise.native.requests import InputPlan, Target
 from clickwise.registry import register_transform
 from clickwise.schema import FIRST_TOKEN, MISSING, Field
 
@@ -79,9 +79,9 @@ class Bucket(SparseTransform):
         """[n, 1] int32 ids."""
         return places(number_values(parsed), self._cuts, FIRST_TOKEN, MISSING)[:, None]
 
-    def compile_into(self, plan: TokenPlan, column: int, slot: int, first_row: int) -> bool:
-        """A number a row."""
-        plan.add_bucket(column, slot, first_row, self._cuts)
+    def compile_into(self, plan: InputPlan, target: Target) -> bool:
+        """By its cuts."""
+        plan.add_bucket(target, self._cuts)
         return True
 
     def state(self) -> State:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +11,11 @@ import pyarrow.compute as pc
 from clickwise.config import require
 from clickwise.features.timestamps import to_timestamps
 from clickwise.features.transform import Fit, SparseTransform, State
+from clickwise.native.requests import InputPlan, Target, TimePart
 from clickwise.registry import register_transform
 from clickwise.schema import FIRST_TOKEN, MISSING, Field
 
-Part = Literal["hour", "weekday", "day", "month", "minute", "hour_of_week"]
-
-_NUM_VALUES: dict[Part, int] = {"minute": 60, "hour": 24, "weekday": 7, "hour_of_week": 168, "day": 31, "month": 12}
+_NUM_VALUES: dict[TimePart, int] = {"minute": 60, "hour": 24, "weekday": 7, "hour_of_week": 168, "day": 31, "month": 12}
 _MINUTE_US = 60_000_000
 
 
@@ -34,7 +32,7 @@ class DateTimePart(SparseTransform):
             format: a `strptime` format for times that are not ISO 8601 or Unix times, such as "%y%m%d%H".
         """
 
-        part: Part
+        part: TimePart
         format: str | None = None
 
         def __post_init__(self) -> None:
@@ -80,6 +78,10 @@ class DateTimePart(SparseTransform):
         if part == "hour_of_week":
             return hours % 168
         return hours % 24 if part == "hour" else hours // 24 % 7
+
+    def compile_into(self, plan: InputPlan, target: Target) -> bool:
+        """Times in the usual spellings."""
+        return plan.add_time(target, self.config.part, self.config.format)
 
     def state(self) -> State:
         """Nothing."""

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from clickwise.features.xxh64 import xxh64
 from clickwise.native import columns
-from clickwise.native.requests import TokenPlan
+from clickwise.native.requests import InputPlan, Target
 
 _MANY, _LARGE = 1000, 50_000  # above both, sorting first measures faster
 
@@ -54,11 +54,11 @@ class Fingerprints:
                 return cls(seed, ordered, (order + first_id).astype(np.int32))
             seed += 1
 
-    def compile_into(self, plan: TokenPlan, column: int, slot: int, first_row: int) -> bool:
-        """See `SparseTransform.compile_into`."""
+    def compile_into(self, plan: InputPlan, target: Target) -> bool:
+        """See `TokenTransform.compile_tokens`."""
         if not isinstance(self._finder, columns.Lookup):
             return False
-        self._finder.compile_into(plan, column, slot, first_row)
+        self._finder.compile_into(plan, target)
         return True
 
     def find(self, tokens: pa.Array, otherwise: int, missing: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from clickwise.features.multivalued import Slots, SlotsFit, check_options, parse
 from clickwise.features.transform import Fit, State, TokenTransform
 from clickwise.features.xxh64 import xxh64
 from clickwise.native import columns
-from clickwise.native.requests import TokenPlan
+from clickwise.native.requests import InputPlan, Target
 from clickwise.registry import register_transform
 from clickwise.schema import FIRST_TOKEN, MISSING, Field, Pooling
 
@@ -93,11 +93,14 @@ class Hashing(TokenTransform):
         bucket = xxh64(tokens, self.config.seed) % np.uint64(self.config.num_buckets)
         return bucket.astype(np.int32) + np.int32(FIRST_TOKEN)
 
-    def compile_into(self, plan: TokenPlan, column: int, slot: int, first_row: int) -> bool:
-        """One token a row, hashed."""
-        if self.multi or self.config.weights is not None:
-            return False
-        plan.add_hashing(column, slot, first_row, self.config.seed, self.config.num_buckets)
+    def compile_into(self, plan: InputPlan, target: Target) -> bool:
+        """Tokens without weights."""
+        target = self._slots.target(target, self.config)
+        return self.config.weights is None and self.compile_tokens(plan, target)
+
+    def compile_tokens(self, plan: InputPlan, target: Target) -> bool:
+        """By their hash."""
+        plan.add_hashing(target, self.config.seed, self.config.num_buckets)
         return True
 
     def state(self) -> State:

@@ -12,6 +12,7 @@ from clickwise.features.finite import check_finite
 from clickwise.features.moments import Moments, Scale
 from clickwise.features.numeric import number_values, to_numbers
 from clickwise.features.transform import DenseTransform, Fit, State
+from clickwise.native.requests import InputPlan
 from clickwise.registry import register_transform
 
 
@@ -53,7 +54,12 @@ class LogScale(DenseTransform):
 
     def numbers(self, parsed: pa.Array) -> np.ndarray:
         """[n] float32."""
-        return self._scale.apply(_signed_log(number_values(parsed)), self.config.missing)
+        return self._scale.apply(signed_log(number_values(parsed)), self.config.missing)
+
+    def compile_into(self, plan: InputPlan, column: int, place: int) -> bool:
+        """By mean and standard deviation."""
+        plan.add_scaled_log(column, place, self.config.missing, self._scale.mean, self._scale.std)
+        return True
 
     def state(self) -> State:
         """Mean and standard deviation of the logarithms."""
@@ -71,11 +77,12 @@ class _LogScaleFit(Fit):
         self._moments = Moments()
 
     def update(self, parsed: pa.Array) -> None:
-        self._moments.add(_signed_log(number_values(parsed)))
+        self._moments.add(signed_log(number_values(parsed)))
 
     def finish(self) -> LogScale:
         return LogScale(self._config, self._moments.scale())
 
 
-def _signed_log(x: np.ndarray) -> np.ndarray:
+def signed_log(x: np.ndarray) -> np.ndarray:
+    """sign(x) log(1 + |x|)."""
     return np.sign(x) * np.log1p(np.abs(x))

@@ -16,6 +16,7 @@ from clickwise.features.state_values import read_whole
 from clickwise.features.token_lists import to_number_lists, to_token_lists, without_missing
 from clickwise.features.tokens import to_cells
 from clickwise.features.transform import State
+from clickwise.native.requests import Target
 from clickwise.schema import MISSING, Field, Pooling
 
 DEFAULT_MAX_LENGTH = 64
@@ -119,6 +120,10 @@ class Slots:
         out = place(token_ids(parsed.flatten(), lookup), lengths, np.full((len(parsed), self.length), -1, np.int32))
         out[lengths == 0, 0] = MISSING
         return out
+
+    def target(self, target: Target, options: MultiValueOptions) -> Target:
+        """`target`, with these slots."""
+        return target._replace(length=self.length, many=self.multi, separator=options.separator)
 
     def data(self) -> dict[str, Any]:
         """Plain data for a `State`."""

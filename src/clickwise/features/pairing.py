@@ -49,19 +49,17 @@ class Pairing:
         which: np.ndarray,
         item: Encoded,
         rows: np.ndarray,
-        sparse: np.ndarray | None = None,
+        into: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> Encoded:
         """The same before its crosses are made.
 
         Args:
-            sparse: [n, S] to write to; holds the table rows of fields that are of neither half. What else is of neither
-                half has to be written before `crossed`.
+            into: sparse [n, S] and dense [n, N] to write to, which hold what is of neither half. Else that has to be
+                written before `crossed`.
         """
         inputs = self._pipeline.inputs
-        if sparse is None:
-            sparse = np.empty((len(rows), inputs.num_slots), np.int32)
-        dense = np.empty((len(rows), inputs.num_dense), np.float32)
-        weight = np.ones(sparse.shape, np.float32) if inputs.weighted else None
+        sparse, dense = into or self._pipeline.empty(len(rows))
+        weight = (sparse != PADDING_ROW).astype(np.float32) if inputs.weighted else None
         for (places, columns), half, at in zip(self._places, (request, item), (which, rows), strict=True):
             sparse[:, places] = half.sparse[at]
             dense[:, columns] = half.dense[at]

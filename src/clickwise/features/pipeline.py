@@ -111,8 +111,7 @@ class FeaturePipeline:
         parsed = _parse(self._reading, data)
         found = self._values(parsed, data.num_rows)
         inputs = self.inputs
-        sparse = np.empty((data.num_rows, inputs.num_slots), np.int32)
-        dense = np.empty((data.num_rows, inputs.num_dense), np.float32)
+        sparse, dense = self.empty(data.num_rows)
         weight = np.empty(sparse.shape, np.float32) if inputs.weighted else None
         for (field, at), offset in zip(inputs.slots(), inputs.offsets(), strict=True):
             ids = found[field.name]
@@ -123,6 +122,11 @@ class FeaturePipeline:
         for column, name in enumerate(inputs.dense):
             dense[:, column] = found[name]
         return Encoded(sparse, dense, weight)
+
+    def empty(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Table rows and numbers of so many rows, to be written to."""
+        sparse = np.empty((rows, self.inputs.num_slots), np.int32)
+        return sparse, np.empty((rows, self.inputs.num_dense), np.float32)
 
     def ids(self, data: pa.RecordBatch) -> dict[str, np.ndarray]:
         """Ids [n, length] of each field of `data`, -1 where a slot is empty; raises as `encode` does."""

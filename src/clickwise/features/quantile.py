@@ -15,6 +15,7 @@ from clickwise.features.numeric import number_values, places, to_numbers
 from clickwise.features.sampling import BottomK, quantile_cuts
 from clickwise.features.state_values import read_rising
 from clickwise.features.transform import DenseTransform, Fit, State
+from clickwise.native.requests import InputPlan
 from clickwise.registry import register_transform
 
 
@@ -67,6 +68,11 @@ class Quantile(DenseTransform):
         return np.where(quantile < 0, self.config.missing, quantile / (self.config.num_quantiles - 1)).astype(
             np.float32
         )
+
+    def compile_into(self, plan: InputPlan, column: int, place: int) -> bool:
+        """By its cuts."""
+        plan.add_quantile(column, place, self.config.missing, self._cuts, self.config.num_quantiles - 1)
+        return True
 
     def state(self) -> State:
         """The cuts between the quantiles."""

@@ -15,6 +15,7 @@ from clickwise.features.multivalued import LONGEST_ALLOWED, list_lengths, place,
 from clickwise.features.state_values import read_whole
 from clickwise.features.token_lists import to_token_lists, without_missing
 from clickwise.features.transform import ColumnTransform, Fit, State, TokenTransform
+from clickwise.native.requests import InputPlan, Target
 from clickwise.registry import register_transform
 from clickwise.schema import Field
 
@@ -92,6 +93,11 @@ class Sequence(ColumnTransform):
         last = spread(np.cumsum(lengths) - kept, kept)
         ids = token_ids(parsed.flatten(), owner.token_ids)[last]
         return place(ids, kept, np.full((len(parsed), self._length), -1, np.int32))
+
+    def compile_into(self, plan: InputPlan, target: Target, owner: TokenTransform) -> bool:
+        """Let a plan do what `parse` and `ids` do, for requests, exactly; false where it cannot."""
+        many = target._replace(length=self._length, many=True, history=True, separator=self.config.separator)
+        return owner.compile_tokens(plan, many)
 
     def state(self) -> State:
         """The slots of a row."""

@@ -12,6 +12,7 @@ from clickwise.features.finite import check_finite
 from clickwise.features.moments import Moments, Scale
 from clickwise.features.numeric import number_values, to_numbers
 from clickwise.features.transform import DenseTransform, Fit, State
+from clickwise.native.requests import InputPlan
 from clickwise.registry import register_transform
 
 
@@ -54,6 +55,11 @@ class Standardise(DenseTransform):
     def numbers(self, parsed: pa.Array) -> np.ndarray:
         """[n] float32."""
         return self._scale.apply(number_values(parsed), self.config.missing)
+
+    def compile_into(self, plan: InputPlan, column: int, place: int) -> bool:
+        """By mean and standard deviation."""
+        plan.add_scaled(column, place, self.config.missing, self._scale.mean, self._scale.std)
+        return True
 
     def state(self) -> State:
         """Mean and standard deviation."""

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from clickwise.errors import DataError
-from clickwise.native.requests import TokenPlan
+from clickwise.native.requests import InputPlan, Target
 from clickwise.schema import Field
 
 
@@ -99,13 +99,11 @@ class SparseTransform(ColumnTransform):
     def ids(self, parsed: pa.Array) -> np.ndarray:
         """[n, field.length] int32 ids in [0, field.num_ids); -1 where a slot of a multi-valued field is empty."""
 
-    def compile_into(self, plan: TokenPlan, column: int, slot: int, first_row: int) -> bool:
-        """Let a plan do what `parse` and `ids` do, for requests; false where it cannot.
+    def compile_into(self, plan: InputPlan, target: Target) -> bool:
+        """Let a plan do what `parse` and `ids` do, for requests, exactly; false where it cannot.
 
         Args:
-            column: which of the request's.
-            slot: that the ids fill.
-            first_row: of the table, that id 0 has.
+            target: the column, the first slot, and the first row of the table.
         """
         return False
 
@@ -122,6 +120,10 @@ class TokenTransform(SparseTransform):
     def token_ids(self, tokens: pa.Array) -> np.ndarray:
         """[n] int32 ids of text, each cell a token."""
 
+    def compile_tokens(self, plan: InputPlan, target: Target) -> bool:
+        """Let a plan do what `token_ids` does with the tokens of `target`; false where it cannot."""
+        return False
+
 
 class DenseTransform(ColumnTransform):
     """A transform whose output is one finite number."""
@@ -129,6 +131,15 @@ class DenseTransform(ColumnTransform):
     @abstractmethod
     def numbers(self, parsed: pa.Array) -> np.ndarray:
         """[n] float32, finite."""
+
+    def compile_into(self, plan: InputPlan, column: int, place: int) -> bool:
+        """Let a plan do what `parse` and `numbers` do, for requests, exactly; false where it cannot.
+
+        Args:
+            column: which of the request's.
+            place: which of the dense columns.
+        """
+        return False
 
 
 class BadCell(NamedTuple):

@@ -17,7 +17,7 @@ from clickwise.features.fingerprints import Fingerprints
 from clickwise.features.multivalued import Slots, SlotsFit, check_options, parse_values, values_form
 from clickwise.features.state_values import read_whole
 from clickwise.features.transform import Fit, State, TokenTransform
-from clickwise.native.requests import TokenPlan
+from clickwise.native.requests import InputPlan, Target
 from clickwise.registry import register_transform
 from clickwise.schema import FIRST_TOKEN, MISSING, OUT_OF_VOCABULARY, Field, Pooling
 
@@ -110,10 +110,14 @@ class Vocabulary(TokenTransform):
         """[n] int32 ids of text."""
         return self._index.find(tokens, OUT_OF_VOCABULARY, MISSING)
 
-    def compile_into(self, plan: TokenPlan, column: int, slot: int, first_row: int) -> bool:
-        """One token a row, found by its fingerprint."""
-        single = not self.multi and self.config.weights is None
-        return single and self._index.compile_into(plan, column, slot, first_row)
+    def compile_into(self, plan: InputPlan, target: Target) -> bool:
+        """Tokens without weights."""
+        target = self._slots.target(target, self.config)
+        return self.config.weights is None and self.compile_tokens(plan, target)
+
+    def compile_tokens(self, plan: InputPlan, target: Target) -> bool:
+        """By their fingerprints."""
+        return self._index.compile_into(plan, target)
 
     def state(self) -> State:
         """The tokens and their index."""

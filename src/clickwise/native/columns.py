@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from clickwise.native import Tier, kernels, tier
-from clickwise.native.requests import TokenPlan
+from clickwise.native.requests import InputPlan, Target
 
 _NO_NULLS = np.zeros(0, np.uint8)
 _MOST_BITS = 28  # of a fingerprint: 2^28 places of 4 bytes are the largest directory
@@ -57,9 +57,9 @@ class Lookup:
         self._seed, self._hashes, self._ids = seed, np.ascontiguousarray(hashes), np.ascontiguousarray(ids)
         kernels().fingerprint_directory(self._hashes, self._first)
 
-    def compile_into(self, plan: TokenPlan, column: int, slot: int, first_row: int) -> None:
+    def compile_into(self, plan: InputPlan, target: Target) -> None:
         """Let a plan find the tokens of a column."""
-        plan.add_vocabulary(column, slot, first_row, self._seed, self._hashes, self._ids, self._first)
+        plan.add_vocabulary(target, self._seed, self._hashes, self._ids, self._first)
 
     def find(self, text: pa.Array, otherwise: int, missing: int) -> np.ndarray:
         """[n] int32 ids; `missing` where a cell is null or empty, `otherwise` where its token is not there."""

@@ -1,15 +1,18 @@
-"""Requests in JSON, compiled: bytes to columns of text, and these to table rows."""
+"""Requests, compiled: bytes of JSON to columns of text, and these or Arrow's columns to model inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from clickwise.native import Tier, kernels, tier
+
+TimePart = Literal["minute", "hour", "weekday", "hour_of_week", "day", "month"]
+_TIME_PARTS: tuple[TimePart, ...] = get_args(TimePart)  # in the order of the kernel
 
 
 def compiled() -> bool:
@@ -72,36 +75,105 @@ class _Side(Mapping[str, pa.Array]):
         return len(self._places)
 
 
-class TokenPlan:
-    """How columns of single tokens, and of numbers cut into buckets, become table rows in the slots of a batch.
+class RowsReader:
+    """Reads rows in Arrow's columns, of which a plan uses those that have one of `names`. For many threads."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._reader = kernels().RowsReader(list(names))
+
+    def read(self, rows: pa.RecordBatch) -> ReadRows:
+        """Views of its columns, each name once; it must have been validated in full."""
+        return ReadRows(self._reader.read(*rows.__arrow_c_array__()))
+
+
+class ReadRows(NamedTuple):
+    """Whole rows that were read."""
+
+    read: Any
+
+
+class Target(NamedTuple):
+    """Where the ids of a field go, and what the cells of its column hold.
+
+    Args:
+        column: which of the request's.
+        slot: the first that the ids fill, of `length`.
+        first_row: of the table, that id 0 has.
+        many: a cell may hold many tokens, in a list or, with a `separator`, in text. Missing ones are left out.
+        history: of too many the last are kept, and slots of a cell without any are empty; else the first are kept, and
+            a cell without any is missing.
+    """
+
+    column: int
+    slot: int
+    first_row: int
+    length: int = 1
+    many: bool = False
+    history: bool = False
+    separator: str | None = None
+
+
+class InputPlan:
+    """How columns become table rows in the slots of a batch, and numbers in its dense columns.
 
     Args:
         max_token_bytes: longest token.
     """
 
     def __init__(self, max_token_bytes: int) -> None:
-        self._plan = kernels().TokenPlan()
-        self._max_token_bytes = max_token_bytes
+        self._plan = kernels().InputPlan(max_token_bytes)
 
-    def add_vocabulary(
-        self, column: int, slot: int, first_row: int, seed: int, hashes: np.ndarray, ids: np.ndarray, first: np.ndarray
-    ) -> None:
-        """By fingerprints and their directory (`columns.Lookup`); `first_row` is that of the field."""
-        self._plan.add_vocabulary(column, slot, first_row, seed, hashes, ids, first)
+    def add_vocabulary(self, target: Target, seed: int, hashes: np.ndarray, ids: np.ndarray, first: np.ndarray) -> None:
+        """By fingerprints and their directory (`columns.Lookup`)."""
+        self._plan.add_vocabulary(_target(target), seed, hashes, ids, first)
 
-    def add_hashing(self, column: int, slot: int, first_row: int, seed: int, buckets: int) -> None:
+    def add_hashing(self, target: Target, seed: int, buckets: int) -> None:
         """As `columns.buckets`."""
-        self._plan.add_hashing(column, slot, first_row, seed, buckets)
+        self._plan.add_hashing(_target(target), seed, buckets)
 
-    def add_bucket(self, column: int, slot: int, first_row: int, cuts: np.ndarray) -> None:
-        """As `columns.places`."""
-        self._plan.add_bucket(column, slot, first_row, cuts)
+    def add_bucket(self, target: Target, cuts: np.ndarray) -> None:
+        """Numbers, as `columns.places`."""
+        self._plan.add_bucket(_target(target), cuts)
 
-    def fill(self, request: ReadRequest, sparse: np.ndarray) -> bool:
-        """Write the slots of the plan into sparse [candidates, S]. False, with nothing useful there, on meeting a cell
-        that is none of the usual: the features have to say what it is.
+    def add_time(self, target: Target, part: TimePart, format: str | None) -> bool:
+        """A part of times; false where times of that format cannot be read."""
+        return self._plan.add_time(_target(target), _TIME_PARTS.index(part), format or "")
+
+    def add_scaled(self, column: int, place: int, missing: float, mean: float, std: float) -> None:
+        """The dense column `place`, by mean and standard deviation."""
+        self._plan.add_scaled(column, place, missing, mean, std, False)
+
+    def add_scaled_log(self, column: int, place: int, missing: float, mean: float, std: float) -> None:
+        """The same of logarithms, which `fill` asks for."""
+        self._plan.add_scaled(column, place, missing, mean, std, True)
+
+    def add_quantile(self, column: int, place: int, missing: float, cuts: np.ndarray, steps: int) -> None:
+        """The number of cuts at or below, over `steps`."""
+        self._plan.add_quantile(column, place, missing, cuts, steps)
+
+    def fill(
+        self,
+        request: ReadRequest | ReadRows,
+        sparse: np.ndarray,
+        dense: np.ndarray,
+        signed_log: Callable[[np.ndarray], np.ndarray],
+    ) -> bool:
+        """Write the slots and numbers of the plan into sparse [candidates, S] and dense [candidates, N]. False, with
+        nothing useful there, on meeting a cell that is none of the usual: the features have to say what it is.
+
+        Args:
+            signed_log: of training, which is not compiled so that it is the same in all bits.
         """
-        return self._plan.fill(request.read, self._max_token_bytes, sparse)
+        logs = self._plan.fill(request.read, sparse, dense)
+        if logs is None:
+            return False
+        if len(logs):
+            self._plan.fill_logs(request.read, signed_log(logs), dense)
+        return True
+
+
+def _target(target: Target) -> Any:
+    return kernels().Target(*target[:-1], target.separator or "")
 
 
 def _array(

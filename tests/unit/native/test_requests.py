@@ -31,7 +31,7 @@ def mutated(rng: random.Random) -> bytes:
 
 def test_damaged_requests_are_read_or_refused() -> None:
     reader, rng = requests.RequestReader(NAMES, LISTS), random.Random(1)
-    plan = requests.TokenPlan(100)
+    plan = requests.InputPlan(100)
     plan.add_hashing(0, 0, 1, 7, 50)
     plan.add_bucket(3, 1, 100, np.array([0.0, 1.0]))
     read = 0
@@ -68,7 +68,7 @@ def test_arrays_outlive_what_they_were_read_from() -> None:
 
 
 def test_plans_hold_what_they_are_given_to_its_shape() -> None:
-    plan = requests.TokenPlan(100)
+    plan = requests.InputPlan(100)
     with pytest.raises(ValueError, match="no such directory"):
         plan.add_vocabulary(0, 0, 1, 0, np.zeros(2, np.uint64), np.zeros(2, np.int32), np.zeros(4, np.int32))
     with pytest.raises(ValueError, match="buckets"):

@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from clickwise.errors import ClickwiseError, RequestError
+from clickwise.features.log import signed_log
 from clickwise.features.pairing import Pairing
 from clickwise.features.pipeline import Encoded, FeaturePipeline
+from clickwise.features.sequence import Sequence as SequenceTransform
 from clickwise.features.tokens import MAX_TOKEN_BYTES
-from clickwise.features.transform import BadCells, SparseTransform
+from clickwise.features.transform import BadCells, DenseTransform, SparseTransform, TokenTransform
 from clickwise.native import requests
-from clickwise.native.requests import TokenPlan
+from clickwise.native.requests import InputPlan, Target
 from clickwise.schema import columns_of
 from clickwise.serving.engine.request import Request
 from clickwise.serving.features.lookups import Stored
@@ -70,14 +72,16 @@ class Encoder:
         """
         if not request.user and not request.candidates:
             raise self._no_column()
-        sparse = np.empty((request.num_candidates, self._pipeline.inputs.num_slots), np.int32)
-        planned = self._plan is not None and request.read is not None and self._plan.fill(request.read, sparse)
+        into = self._pipeline.empty(request.num_candidates)
+        planned = (
+            self._plan is not None and request.read is not None and self._plan.fill(request.read, *into, signed_log)
+        )
         candidates = self._of_candidates(request)
         pairing, shared = self._cut(frozenset(candidates), planned, stored)
         which, rows = np.zeros(request.num_candidates, np.intp), np.arange(request.num_candidates)
         of_user = _encoded(pairing.request, request.user, 1, numbered=False)
         of_items = _encoded(pairing.item, candidates, request.num_candidates, numbered=True)
-        found = pairing.placed(of_user, which, of_items, rows, sparse)
+        found = pairing.placed(of_user, which, of_items, rows, into)
         for each in stored:
             each.lay_over(found)
         return EncodedRequest(pairing.crossed(found), shared)
@@ -122,18 +126,28 @@ class Encoder:
         return RequestError("has none of the model's columns", fix=f"give some of {shown}")
 
 
-def _plan(pipeline: FeaturePipeline) -> tuple[TokenPlan | None, frozenset[str]]:
-    """What kernels do for the features of one id a row, and the names of their fields."""
+def _plan(pipeline: FeaturePipeline) -> tuple[InputPlan | None, frozenset[str]]:
+    """What kernels do for the features, and the names of those."""
     if not requests.compiled():
         return None, frozenset()
-    plan, planned = TokenPlan(MAX_TOKEN_BYTES), set()
-    columns = {feature.name: feature.column for feature in pipeline.schema.features}
-    for (field, slots), first_row in zip(pipeline.inputs.slots(), pipeline.inputs.offsets(), strict=True):
+    plan, inputs = InputPlan(MAX_TOKEN_BYTES), pipeline.inputs
+    columns = {f.name: pipeline.columns.index(f.column) for f in pipeline.schema.features if not f.of}
+    offsets = dict(zip((field.name for field in inputs.fields), inputs.offsets(), strict=True))
+    planned = set()
+    for field, slots in inputs.base.slots():
         transform = pipeline.transforms[field.name]
-        if isinstance(transform, SparseTransform):
-            column = pipeline.columns.index(columns[field.name])
-            if transform.compile_into(plan, column, slots.start, first_row):
-                planned.add(field.name)
+        target = Target(columns[field.name], slots.start, offsets[field.name])
+        if isinstance(transform, SequenceTransform):
+            owner = pipeline.transforms[field.shares]
+            compiled = isinstance(owner, TokenTransform) and transform.compile_into(plan, target, owner)
+        else:
+            compiled = isinstance(transform, SparseTransform) and transform.compile_into(plan, target)
+        if compiled:
+            planned.add(field.name)
+    for place, name in enumerate(inputs.dense):
+        transform = pipeline.transforms[name]
+        if isinstance(transform, DenseTransform) and transform.compile_into(plan, columns[name], place):
+            planned.add(name)
     return plan, frozenset(planned)
 
 

@@ -4,9 +4,9 @@
 #include <nanobind/stl/vector.h>
 
 #include "bindings/module.hpp"
-#include "requests/number_text.hpp"
+#include "requests/arrow.hpp"
+#include "requests/input_plan.hpp"
 #include "requests/request.hpp"
-#include "requests/token_plan.hpp"
 
 namespace clickwise {
 namespace {
@@ -41,56 +41,149 @@ std::vector<int> given(const std::vector<Column>& columns) {
   return found;
 }
 
-// SlotPlans, and the arrays that they point into.
-class TokenPlan {
+// Rows of Arrow, whose owners live as long.
+class RowsReader {
  public:
-  void add_vocabulary(int column, int slot, int32_t first_row, uint64_t seed, In<uint64_t, 1> hashes, In<int32_t, 1> ids,
-                      In<int32_t, 1> first) {
+  explicit RowsReader(std::vector<std::string> names) : names_(std::move(names)) {}
+
+  std::unique_ptr<ArrowRows> read(nb::handle schema, nb::handle batch) const {
+    const auto* const kinds = static_cast<const ArrowSchema*>(PyCapsule_GetPointer(schema.ptr(), "arrow_schema"));
+    const auto* const arrays = static_cast<const ArrowArray*>(PyCapsule_GetPointer(batch.ptr(), "arrow_array"));
+    if (!kinds || !arrays) throw nb::python_error();
+    require(arrays->offset == 0 && kinds->n_children == arrays->n_children, "no record batch");
+    return std::make_unique<ArrowRows>(names_, *kinds, *arrays);
+  }
+
+ private:
+  std::vector<std::string> names_;
+};
+
+const Sides& sides_of(const ArrowRows& rows) { return rows.sides; }
+Sides sides_of(const Request& request) {
+  require(!request.problem, "nothing was read");
+  return request.sides();
+}
+
+// Where the ids of a field go, and what its cells are.
+struct Target {
+  int column, slot;
+  int32_t first_row;
+  int length;
+  bool many, history;
+  std::string separator;
+};
+
+// An InputPlan, and the arrays that it points into.
+class Plan {
+ public:
+  explicit Plan(int64_t max_token_bytes) : plan_(max_token_bytes) {}
+
+  void add_vocabulary(const Target& target, uint64_t seed, In<uint64_t, 1> hashes, In<int32_t, 1> ids, In<int32_t, 1> first) {
     int bits = 1;
     while (bits < 31 && int64_t(first.shape(0)) != (int64_t{1} << bits) + 1) bits++;
     const int64_t V = hashes.shape(0);
     require(bits < 31 && int64_t(ids.shape(0)) == V && first.data()[first.shape(0) - 1] == V, "no such directory");
-    SlotPlan plan = plan_of(SlotPlan::kVocabulary, column, slot, first_row);
+    FieldPlan plan = field_of(FieldPlan::kVocabulary, target);
     plan.index = {hashes.data(), ids.data(), first.data(), V, bits, seed};
-    keep(plan, {nb::cast(hashes), nb::cast(ids), nb::cast(first)});
+    plan_.add(plan);
+    owners_.insert(owners_.end(), {nb::cast(hashes), nb::cast(ids), nb::cast(first)});
   }
-  void add_hashing(int column, int slot, int32_t first_row, uint64_t seed, uint64_t buckets) {
+  void add_hashing(const Target& target, uint64_t seed, uint64_t buckets) {
     require(buckets >= 1 && buckets <= uint64_t(INT32_MAX - kFirstToken), "the buckets do not fit int32");
-    SlotPlan plan = plan_of(SlotPlan::kHashing, column, slot, first_row);
+    FieldPlan plan = field_of(FieldPlan::kHashing, target);
     plan.seed = seed;
     plan.buckets = buckets;
-    keep(plan, {});
+    plan_.add(plan);
   }
-  void add_bucket(int column, int slot, int32_t first_row, In<double, 1> cuts) {
-    SlotPlan plan = plan_of(SlotPlan::kBucket, column, slot, first_row);
+  void add_bucket(const Target& target, In<double, 1> cuts) {
+    FieldPlan plan = field_of(FieldPlan::kBucket, target);
     plan.cuts = cuts.data();
     plan.num_cuts = int64_t(cuts.shape(0));
-    keep(plan, {nb::cast(cuts)});
+    plan_.add(plan);
+    owners_.push_back(nb::cast(cuts));
   }
-  bool fill(const Request& request, int64_t max_token_bytes, Out<int32_t, 2> sparse) const {
-    require(int64_t(sparse.shape(0)) == request.count && !request.problem, "sparse is not [candidates, S]");
-    for (const SlotPlan& plan : plans_)
-      require(plan.slot < int64_t(sparse.shape(1)) && size_t(plan.column) < request.user.size(), "a plan does not fit");
+  bool add_time(const Target& target, int part, std::string format) {
+    require(part >= kMinute && part <= kMonth, "no such part of a time");
+    if (!format.empty() && !can_read_format(format)) return false;
+    FieldPlan plan = field_of(FieldPlan::kTime, target);
+    plan.part = TimePart(part);
+    plan.format = std::move(format);
+    plan_.add(plan);
+    return true;
+  }
+  void add_scaled(int column, int place, float missing, double mean, double std, bool logarithm) {
+    NumberPlan plan = number_of(logarithm ? NumberPlan::kScaledLog : NumberPlan::kScaled, column, place, missing);
+    plan.mean = mean;
+    plan.std = std;
+    plan_.add(plan);
+  }
+  void add_quantile(int column, int place, float missing, In<double, 1> cuts, int steps) {
+    NumberPlan plan = number_of(NumberPlan::kQuantile, column, place, missing);
+    plan.cuts = cuts.data();
+    plan.num_cuts = int64_t(cuts.shape(0));
+    plan.steps = steps;
+    plan_.add(plan);
+    owners_.push_back(nb::cast(cuts));
+  }
+
+  template <class Read>
+  nb::object fill(const Read& read, Out<int32_t, 2> sparse, Out<float, 2> dense) const {
+    auto logs = std::make_unique<std::vector<double>>();
+    {
+      nb::gil_scoped_release release;
+      const auto& sides = sides_of(read);
+      check(sides, dense);
+      require(int64_t(sparse.shape(0)) == sides.count, "sparse is not [candidates, S]");
+      require(plan_.num_slots() <= int64_t(sparse.shape(1)), "a plan does not fit");
+      const int64_t S = sparse.shape(1), N = dense.shape(1);
+      if (!plan_.fill(sides, sparse.data(), S, dense.data(), N, *logs)) logs.reset();
+    }
+    if (!logs) return nb::none();
+    double* const data = logs->data();
+    const size_t shape[1] = {logs->size()};
+    nb::capsule owner(logs.release(), [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
+    return nb::cast(nb::ndarray<nb::numpy, double, nb::ndim<1>>(data, 1, shape, owner));
+  }
+  template <class Read>
+  void fill_logs(const Read& read, In<double, 1> logs, Out<float, 2> dense) const {
     nb::gil_scoped_release release;
-    return fill_slots(request, plans_, max_token_bytes, int64_t(sparse.shape(1)), sparse.data());
+    const auto& sides = sides_of(read);
+    check(sides, dense);
+    require(int64_t(logs.shape(0)) == plan_.num_logs(sides), "logs are not of this request");
+    plan_.fill_logs(sides, logs.data(), dense.data(), int64_t(dense.shape(1)));
   }
 
  private:
-  static SlotPlan plan_of(SlotPlan::Kind kind, int column, int slot, int32_t first_row) {
-    require(column >= 0 && slot >= 0, "no such column or slot");
-    SlotPlan plan{};
+  static FieldPlan field_of(FieldPlan::Kind kind, const Target& target) {
+    require(target.column >= 0 && target.slot >= 0 && target.length >= 1, "no such column or slot");
+    require(target.many || target.length == 1, "a single value fills one slot");
+    FieldPlan plan{};
     plan.kind = kind;
-    plan.column = column;
-    plan.slot = slot;
-    plan.first_row = first_row;
+    plan.column = target.column;
+    plan.slot = target.slot;
+    plan.first_row = target.first_row;
+    plan.length = target.length;
+    plan.many = target.many;
+    plan.history = target.history;
+    plan.separator = target.separator;
     return plan;
   }
-  void keep(const SlotPlan& plan, std::vector<nb::object> owners) {
-    plans_.push_back(plan);
-    for (auto& owner : owners) owners_.push_back(std::move(owner));
+  static NumberPlan number_of(NumberPlan::Kind kind, int column, int place, float missing) {
+    require(column >= 0 && place >= 0, "no such column or number");
+    NumberPlan plan{};
+    plan.kind = kind;
+    plan.column = column;
+    plan.place = place;
+    plan.missing = missing;
+    return plan;
+  }
+  void check(const Sides& sides, const Out<float, 2>& dense) const {
+    require(int64_t(dense.shape(0)) == sides.count, "dense is not [candidates, N]");
+    require(plan_.num_columns() <= int64_t(sides.candidates.size()) && plan_.num_numbers() <= int64_t(dense.shape(1)),
+            "a plan does not fit");
   }
 
-  std::vector<SlotPlan> plans_;
+  InputPlan plan_;
   std::vector<nb::object> owners_;
 };
 
@@ -123,12 +216,23 @@ void add_requests(nb::module_& m) {
         nb::gil_scoped_release release;
         return self.read(text, size, max_candidates);
       });
-  nb::class_<TokenPlan>(m, "TokenPlan")
-      .def(nb::init<>())
-      .def("add_vocabulary", &TokenPlan::add_vocabulary)
-      .def("add_hashing", &TokenPlan::add_hashing)
-      .def("add_bucket", &TokenPlan::add_bucket)
-      .def("fill", &TokenPlan::fill);
+  nb::class_<ArrowRows>(m, "ArrowRows");
+  nb::class_<RowsReader>(m, "RowsReader")
+      .def(nb::init<std::vector<std::string>>())
+      .def("read", &RowsReader::read, nb::keep_alive<0, 2>(), nb::keep_alive<0, 3>());
+  nb::class_<Target>(m, "Target").def(nb::init<int, int, int32_t, int, bool, bool, std::string>());
+  nb::class_<Plan>(m, "InputPlan")
+      .def(nb::init<int64_t>())
+      .def("add_vocabulary", &Plan::add_vocabulary)
+      .def("add_hashing", &Plan::add_hashing)
+      .def("add_bucket", &Plan::add_bucket)
+      .def("add_time", &Plan::add_time)
+      .def("add_scaled", &Plan::add_scaled)
+      .def("add_quantile", &Plan::add_quantile)
+      .def("fill", &Plan::fill<Request>)
+      .def("fill", &Plan::fill<ArrowRows>)
+      .def("fill_logs", &Plan::fill_logs<Request>)
+      .def("fill_logs", &Plan::fill_logs<ArrowRows>);
 }
 
 }  // namespace clickwise

@@ -75,9 +75,16 @@ void Column::finish(int64_t rows) {
   if (list_) pack(list_validity_);
 }
 
-Text Column::text() const {
+Cells Column::view() const {
+  if (!given_) return {};
   const uint8_t* const validity = validity_.empty() ? nullptr : validity_.data();
-  return {bytes_.data(), bytes_.size(), offsets_.data(), false, validity, 0, cells()};
+  Cells view;
+  view.kind = Cells::kText;
+  view.n = rows();
+  view.text = {bytes_.data(), bytes_.size(), offsets_.data(), false, validity, 0, cells()};
+  view.all_bools = all_bools();
+  if (list_) view.lists = lists_.data();
+  return view;
 }
 
 }  // namespace clickwise

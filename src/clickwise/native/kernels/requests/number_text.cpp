@@ -42,7 +42,10 @@ int fraction_text(std::string_view number, char* to) {
     if (is_large(number)) return 0;
     x = 0.0;
   }
-  if (!std::isfinite(x)) return 0;
+  return std::isfinite(x) ? real_text(x, to) : 0;
+}
+
+int real_text(double x, char* to) {
   if (std::fabs(x) < 9223372036854775808.0 && x == std::trunc(x))
     return int(std::to_chars(to, to + kNumberText, static_cast<int64_t>(x)).ptr - to);
   char text[kNumberText];

@@ -7,6 +7,14 @@
 
 namespace clickwise {
 
+Sides Request::sides() const {
+  Sides found;
+  found.count = count;
+  for (const Column& column : user) found.user.push_back(column.view());
+  for (const Column& column : candidates) found.candidates.push_back(column.view());
+  return found;
+}
+
 constexpr int64_t kMostBytes = int64_t{1} << 28;  // the text of all cells, however it grows, is below 2^31 bytes
 constexpr size_t kMostIgnored = 16;
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "machine/text.hpp"
+#include "requests/cells.hpp"
 #include "requests/scanner.hpp"
 
 namespace clickwise {
@@ -39,7 +39,7 @@ class Column {
   const std::vector<int32_t>& lists() const { return lists_; }
   const std::vector<uint8_t>& validity() const { return validity_; }            // bits; empty where nothing is null
   const std::vector<uint8_t>& list_validity() const { return list_validity_; }  // of the lists
-  Text text() const;
+  Cells view() const;
 
  private:
   void pad(int64_t row);
@@ -66,6 +66,8 @@ struct Request {
   int64_t count = 0;                     // candidates
   std::vector<std::string> ignored;
   std::unique_ptr<Problem> problem;
+
+  Sides sides() const;  // views of the columns
 };
 
 // Reads requests of some columns. Nothing of it changes: several threads may use one.
