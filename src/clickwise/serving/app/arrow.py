@@ -35,6 +35,8 @@ def read_rows(body: bytes, max_rows: int) -> pa.RecordBatch:
                     raise RequestError(f"has more than {max_rows:,} rows", fix="send several requests")
                 batch.validate(full=True)
                 batches.append(batch)
+            if len(batches) == 1:
+                return batches[0]
             table = pa.Table.from_batches(batches, reader.schema).unify_dictionaries().combine_chunks()
     except (pa.ArrowException, OSError, struct.error, IndexError, ValueError, MemoryError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

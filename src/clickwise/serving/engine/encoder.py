@@ -96,13 +96,6 @@ class Encoder:
                     beside[name] = cell.take(pa.array(np.zeros(request.num_candidates, np.int64)))
         return ChainMap(beside, request.candidates) if beside else request.candidates  # type: ignore[arg-type]
 
-    def rows(self, columns: Mapping[str, pa.Array], count: int) -> EncodedRequest:
-        """Whole rows, given as columns of `count` cells; raises as `request` does. Nothing is known to be shared."""
-        if not columns:
-            raise self._no_column()
-        encoded = _encoded(self._pipeline, columns, count, numbered=True)
-        return EncodedRequest(encoded, np.zeros(encoded.sparse.shape[1], bool))
-
     def _cut(self, of_candidates: frozenset[str], planned: bool, stored: Sequence[Stored]) -> _Cut:
         """The pipeline, cut for candidates that have these columns, less what is stored; `planned`: less what the plan
         does.

@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from clickwise.calibration import Platt, stored_calibrator
-from clickwise.data.plain import plain_piece
-from clickwise.errors import BundleError, DataError, RequestError
+from clickwise.errors import BundleError, RequestError
 from clickwise.features.pipeline import Encoded, FeaturePipeline
 from clickwise.native.precision import Precision
 from clickwise.sealed import name_of
@@ -26,7 +25,8 @@ from clickwise.serving.engine.explain import Explained, best_of, each_left_out
 from clickwise.serving.engine.golden import Golden, read_golden
 from clickwise.serving.engine.graph import Graph
 from clickwise.serving.engine.reader import reader_of
-from clickwise.serving.engine.request import MAX_IGNORED, Reader, Request
+from clickwise.serving.engine.request import Reader, Request
+from clickwise.serving.engine.row_reader import RowReader
 from clickwise.serving.engine.scores import Scores, Served
 from clickwise.serving.features.lookups import LookedUp, Lookups
 from clickwise.serving.features.store import NO_STORES, Stores
@@ -78,6 +78,7 @@ class Engine:
         self._calibrator = calibrator
         self._lookups = lookups
         self._reader: Reader = reader_of(self.kinds)
+        self._row_reader = RowReader(self.kinds)
 
     @classmethod
     def open(cls, folder: str | Path, *, threads: int = 1, stores: Stores = NO_STORES) -> Engine:
@@ -156,7 +157,7 @@ class Engine:
         scores = self._looked_up(request, until_s)
         best = best_of(scores.logits, len(columns), max_rows)
         rows = Request({}, each_left_out(request, best), len(columns) * len(best))
-        without = self._whole_rows(rows, until_s).logits.reshape(len(columns), len(best))
+        without = self._looked_up(rows, until_s).logits.reshape(len(columns), len(best))
         return Explained(scores, best, columns, (scores.logits[best] - without).T)
 
     def score_rows(self, data: pa.RecordBatch, *, until_s: float = math.inf) -> Scores:
@@ -165,27 +166,10 @@ class Engine:
         Raises:
             RequestError: none of the model's columns is there, or a cell cannot be read; names the row as a candidate.
         """
-        ignored = tuple(dict.fromkeys(name for name in data.schema.names if name not in self.kinds))
-        names = [name for name in data.schema.names if name in self.kinds]
-        if len(set(names)) < len(names):
-            raise RequestError("has two columns of one name", fix="give each column once")
-        try:
-            piece = plain_piece(data.select(names), np.arange(1, data.num_rows + 1))
-        except (pa.ArrowException, DataError) as error:
-            raise RequestError(f"cannot be read: {str(error).splitlines()[0]}") from None
-        if piece.bad:
-            bad = piece.bad[0]
-            raise RequestError(bad.reason, candidate=bad.row, column=bad.column, value=bad.value)
-        if not data.num_rows:
-            return Scores(np.zeros(0, np.float32), ignored[:MAX_IGNORED])
-        columns = dict(zip(names, piece.data.columns, strict=True))
-        return self._whole_rows(Request({}, columns, data.num_rows, ignored[:MAX_IGNORED]), until_s)
-
-    def _whole_rows(self, request: Request, until_s: float) -> Scores:
-        """A request whose columns are all the candidates'."""
-        if any(key in request.candidates for key in self._lookups.keys):
-            return self._looked_up(request, until_s)
-        return self._scores(request, self._encoder.rows(request.candidates, request.num_candidates))
+        request = self._row_reader.read(data)
+        if not request.num_candidates:
+            return Scores(np.zeros(0, np.float32), request.ignored)
+        return self._looked_up(request, until_s)
 
     def _looked_up(self, request: Request, until_s: float) -> Scores:
         stored = self._lookups.find(request.user, request.candidates, until_s)

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from clickwise.errors import RequestError
-from clickwise.native.requests import ReadRequest
+from clickwise.native.requests import ReadRequest, ReadRows
 
 MAX_DEPTH = 32
 """Arrays and objects inside each other, the outermost included."""
@@ -27,14 +27,14 @@ class Request(NamedTuple):
         candidates: columns of `num_candidates` rows.
         num_candidates: how many there are.
         ignored: names of keys that are no columns, at most `MAX_IGNORED` different ones.
-        read: what the kernel read them from; None: no kernel did.
+        read: what the kernel read; None: no kernel did.
     """
 
     user: Mapping[str, pa.Array]
     candidates: Mapping[str, pa.Array]
     num_candidates: int
     ignored: tuple[str, ...] = ()
-    read: ReadRequest | None = None
+    read: ReadRequest | ReadRows | None = None
 
 
 class Reader(Protocol):
