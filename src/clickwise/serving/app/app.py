@@ -113,8 +113,11 @@ class App:
         seconds = time.perf_counter() - request.received_s
         route = request.path if request.path in self.routes else PREFIX if methods else "none"
         self.metrics.requests.labels(route, str(response.status)).inc()
-        self.metrics.seconds.labels(route).observe(seconds)
+        if not response.turned_away:
+            self.metrics.seconds.labels(route).observe(seconds)
         self.log.request(request, response, seconds)
+        if request.unread:
+            await request.drain(self.config.max_body_bytes, self.config.body_s)
 
     async def _answered(self, request: Request, methods: Mapping[str, Handler]) -> Response:
         try:
@@ -196,6 +199,7 @@ class App:
             self.live.refresh()
             self.stores.refresh()
             self._tell_changes()
+            self.log.tell_turned_away()
 
     def _tell_changes(self) -> None:
         """Count and log what is new about the versions."""

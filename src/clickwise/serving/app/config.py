@@ -27,13 +27,13 @@ class ServerConfig:
         max_connections: connections that are open at the same time; more wait to be accepted.
         header_s: longest time for the headers of a request, after which the connection is closed.
         body_s: longest time for its body; more is answered with 408.
-        deadline_s: how long a request may wait to be scored, from the end of its body; one that would wait longer is
-            answered with 503 at once. It may ask for less by `Clickwise-Deadline-Ms`.
+        deadline_s: how long the server may take for a request that has arrived; one that would take longer is answered
+            with 503 at once, before its body is read. It may ask for less by `Clickwise-Deadline-Ms`.
         drain_s: after SIGTERM, how long `/readyz` says no before connections are refused.
         stop_s: and how long requests may then take to be answered.
         poll_s: how often a worker looks whether another version is to answer.
-        log_share: share of the requests that are logged, in [0, 1], where they were scored or turned away because of
-            too many others; all others are.
+        log_share: share of the requests that are logged, in [0, 1], where nothing is wrong; all others are. Those that
+            were turned away because of too many others are counted, every `poll_s`.
         entities: what requests may name by an id instead of sending all of it.
         served_folder: where requests are kept as they were served, as Parquet, to train on and for `clickwise skew`;
             empty: nowhere.

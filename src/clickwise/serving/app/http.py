@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,7 @@ class Response:
     Args:
         version: of the model that answered, if one did.
         rows: candidates that were scored.
+        turned_away: for no reason but too many others.
     """
 
     status: int
@@ -40,6 +42,7 @@ class Response:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     version: int = 0
     rows: int = 0
+    turned_away: bool = False
 
 
 class Refused(Exception):
@@ -65,6 +68,19 @@ class Refused(Exception):
         return Response(self.status, msgspec.json.encode(ErrorAnswer(str(self))), headers=headers)
 
 
+class TurnedAway(Refused):
+    """A request that comes together with too many others."""
+
+    def __init__(self, problem: str, *, close: bool = False):
+        super().__init__(503, problem, close=close)
+
+    def response(self) -> Response:
+        """The answer that says so."""
+        response = super().response()
+        response.turned_away = True
+        return response
+
+
 class Disconnected(Exception):
     """The client left before its request was read."""
 
@@ -83,7 +99,7 @@ class Held:
 class Request:
     """One request. Its id is that of the client (`X-Request-Id`), or a random one."""
 
-    __slots__ = ("_receive", "headers", "id", "method", "path", "read_s", "received_s", "size")
+    __slots__ = ("_receive", "headers", "id", "method", "parts", "path", "read_s", "received_s", "size", "unread")
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive) -> None:
         self.received_s = self.read_s = time.perf_counter()
@@ -92,7 +108,8 @@ class Request:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"")
         self.id = given if 0 < len(given) <= _LONGEST_ID and given.isascii() else secrets.token_hex(8).encode()
-        self.size = 0
+        self.size = self.parts = 0
+        self.unread = b"content-length" in self.headers or b"transfer-encoding" in self.headers
         self._receive = receive
 
     @property
@@ -120,6 +137,7 @@ class Request:
             Refused: 413, 408 or 415; 503, too much is held.
             Disconnected: the client left.
         """
+        self.unread = False
         if self.headers.get(b"content-encoding", b"identity") != b"identity":
             raise Refused(415, "Content-Encoding: send the body as it is, uncompressed", close=True)
         length = self.headers.get(b"content-length", b"0")
@@ -143,14 +161,28 @@ class Request:
                 raise Disconnected
             part = message.get("body", b"")
             self.size += len(part)
+            self.parts += 1
             held.now += len(part)
             if self.size > most_bytes:
                 raise too_large
             if held.now > held.most:
-                raise Refused(503, "bodies of other requests fill the memory (max_held_bytes)", close=True)
+                raise TurnedAway("bodies of other requests fill the memory (max_held_bytes)", close=True)
             parts.append(part)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def drain(self, most_bytes: int, within_s: float) -> None:
+        """Throw away a body that nobody has read, within limits, after the answer: who still sends it would else see a
+        closed connection instead.
+        """
+        left = most_bytes
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while left > 0:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from clickwise.serving.app.http import Refused
+from clickwise.serving.app.http import TurnedAway
 
 T = TypeVar("T")
 
 _WEIGHT = 0.05
-"""Of the latest job in the mean."""
+"""Of the latest turn in the mean."""
 
 
 class _Job(NamedTuple):
@@ -26,57 +26,90 @@ class Line:
     """Work is done in the thread of the event loop, one piece between two rounds of the loop: whoever arrives
     meanwhile is let in or turned away before the next piece begins, and nothing is handed from thread to thread.
 
+    Where somebody has always waited for as long as whoever comes has time, there are more jobs than can be done, and a
+    long line only makes all of them late: then it is kept so short that he waits for half of his time.
+
     Args:
         most: jobs that may wait.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.mean_s = 0.0  # that a job takes, the latest ones above all
+        self.turn_s = 0.0  # a job and what the loop does for all who come meanwhile; the latest ones above all
         self._waiting: deque[_Job] = deque()
+        self._began = 0.0  # the turn that goes on; 0 while nobody waits
+        self._since = 0.0  # when somebody waited first, after nobody did
 
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def lag_s(self) -> float:
+        """For how long, about, what is seen now was there before: the loop looks once a turn."""
+        return self.turn_s if self._waiting else 0.0
+
+    def check(self, until: float) -> None:
+        """Whether a job that joined now would be done in time. Who finds nobody waiting is always let in.
+
+        Args:
+            until: when it is too late, on the clock of `time.perf_counter`.
+
+        Raises:
+            TurnedAway: too many wait already, or it would be done too late.
+        """
+        if len(self._waiting) >= self.most:
+            raise TurnedAway(f"{self.most} requests wait already (max_waiting); try again later or elsewhere")
+        if not self._waiting:
+            return
+        now = time.perf_counter()
+        left = until - now
+        if now - self._since > left:
+            left /= 2
+        if (len(self._waiting) + 1) * self.turn_s > left:
+            raise TurnedAway("it would be scored after its deadline; try again later or elsewhere")
+
     async def run(self, work: Callable[[], T], until: float) -> T:
         """What `work` gives, when its turn has come.
 
-        Args:
-            until: when it is too late to begin, on the clock of `time.perf_counter`.
-
         Raises:
-            Refused: 503, too many wait already, or its turn would come or came too late.
+            TurnedAway: as `check` does, now or when the turn comes.
         """
-        if len(self._waiting) >= self.most:
-            raise Refused(503, f"{self.most} requests wait already (max_waiting); try again later or elsewhere")
-        if time.perf_counter() + len(self._waiting) * self.mean_s > until:
-            raise Refused(503, "its turn would come after its deadline; try again later or elsewhere")
+        self.check(until)
         loop = asyncio.get_running_loop()
         job = _Job(work, until, loop.create_future())
         self._waiting.append(job)
         if len(self._waiting) == 1:
+            self._since = time.perf_counter()
             loop.call_soon(self._next)
         return await job.answer
 
     def _next(self) -> None:
-        while self._waiting and not self._done(self._waiting[0]):
+        now = time.perf_counter()
+        if self._began:
+            self._took(now - self._began)
+        while self._waiting and not self._done(self._waiting[0], now):
             self._waiting.popleft()
         if self._waiting:
             self._waiting.popleft()
         if self._waiting:
+            self._began = now
             asyncio.get_running_loop().call_soon(self._next)
+        else:
+            self._began = 0.0
+            self._took(time.perf_counter() - now)
 
-    def _done(self, job: _Job) -> bool:
-        """Do one; False when nobody waits for it any more."""
+    def _done(self, job: _Job, now: float) -> bool:
+        """Do one; False when nobody waits for it any more, or it would be late and others wait."""
         if job.answer.done():
             return False
-        began = time.perf_counter()
-        if began > job.until:
-            job.answer.set_exception(Refused(503, "the deadline was over before its turn came; try again later"))
+        if now + (self.turn_s if len(self._waiting) > 1 else 0.0) > job.until:
+            job.answer.set_exception(TurnedAway("its deadline was over before its turn came; try again later"))
             return False
         try:
             job.answer.set_result(job.work())
         except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for the answer
             job.answer.set_exception(error)
-        self.mean_s += _WEIGHT * (time.perf_counter() - began - self.mean_s)
         return True
+
+    def _took(self, seconds: float) -> None:
+        self.turn_s += _WEIGHT * (seconds - self.turn_s)

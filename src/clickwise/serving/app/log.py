@@ -12,13 +12,12 @@ import msgspec
 from clickwise.serving.app.http import Request, Response
 
 _LONGEST_PATH = 200
-_BUSY = (429, 503)
 
 
 class Log:
     """Args:
-    share: of the requests that are written, in [0, 1], where they were scored or turned away because of too many
-        others; all others are.
+    share: of the requests that are written, in [0, 1], where nothing is wrong; all others are. Those that were turned
+        away because of too many others are counted.
     stream: where to; None: stderr.
     """
 
@@ -26,11 +25,13 @@ class Log:
         self.share = share
         self._stream = stream
         self._chance = random.Random()
+        self._turned_away = 0
 
     def request(self, request: Request, response: Response, seconds: float) -> None:
         """A request that was answered."""
-        wrong = response.status >= 400 and response.status not in _BUSY
-        if wrong or self.share >= 1.0 or self._chance.random() < self.share:
+        if response.turned_away:
+            self._turned_away += 1
+        elif response.status >= 400 or self.share >= 1.0 or self._chance.random() < self.share:
             self._write(
                 "request",
                 id=request.id.decode("ascii"),
@@ -41,6 +42,13 @@ class Log:
                 version=response.version or None,
                 candidates=response.rows or None,
             )
+
+    def tell_turned_away(self) -> None:
+        """How many requests were turned away since this was told last, where any were."""
+        count = self._turned_away
+        if count:
+            self._turned_away -= count
+            self._write("turned_away", requests=count)
 
     def event(self, event: str, **facts: Any) -> None:
         """Whatever else happens."""

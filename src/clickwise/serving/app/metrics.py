@@ -26,8 +26,12 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = self._counter("requests", "Requests by route and status.", "route", "status")
-        self.seconds = self._histogram("request_seconds", "From the headers to the last byte of the answer.", "route")
-        self.waiting_seconds = self._histogram("waiting_seconds", "From the end of the body to the begin of the work.")
+        self.seconds = self._histogram(
+            "request_seconds", "From the headers to the answer, but for the turned away.", "route"
+        )
+        self.waiting_seconds = self._histogram(
+            "waiting_seconds", "From the arrival of the body to the begin of the work."
+        )
         self.scoring_seconds = self._histogram("scoring_seconds", "Of the work itself.")
         self.candidates = self._histogram("candidates", "Candidates of a request.", buckets=_ROWS)
         self.answers = self._counter("answers", "Scored requests by the version that answered.", "version")

@@ -48,12 +48,14 @@ class _Loader:
     recommender: Callable[[], Recommends] | None
 
     def __call__(self) -> App:
+        from clickwise.native import set_threads
         from clickwise.serving.app.app import App
         from clickwise.serving.engine import Engine
         from clickwise.serving.features.opening import open_stores
         from clickwise.serving.live import Live
 
         sys.setswitchinterval(_SWITCH_S)
+        set_threads(1)  # the other cores are those of the other workers
         try:
             recommender = self.recommender() if self.recommender else None
             until_end = ExitStack()

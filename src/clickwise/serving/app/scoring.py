@@ -72,10 +72,18 @@ class Scoring:
         return current
 
     async def body(self, request: Request) -> bytes:
-        """The body of a request, within the limits. It is read even when the request will be turned away: who sends a
-        long one would see a closed connection instead of the answer.
+        """The body of a request, within the limits. One that has no chance is turned away by its headers alone; time
+        counts from when it, and then its body, had arrived, about.
+
+        Raises:
+            Refused: 503, it would be too late; or as `Request.body`.
+            Disconnected: the client left.
         """
-        return await request.body(self.config.max_body_bytes, self.config.body_s, self.held)
+        request.read_s -= self.line.lag_s
+        self.line.check(request.until(self.config.deadline_s))
+        body = await request.body(self.config.max_body_bytes, self.config.body_s, self.held)
+        request.read_s -= (1 + request.parts) * self.line.lag_s
+        return body
 
     async def score(
         self, request: Request, work: Callable[[Engine, float], Scores], version: int | None = None

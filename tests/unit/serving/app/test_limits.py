@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -121,11 +123,38 @@ def test_who_would_wait_too_long_is_told_at_once(make_app: Callable[..., App]) -
     """As soon as it is known how long the work takes, nobody waits in vain."""
     app = make_app(works=lambda: time.sleep(0.01))
     many_at_once(app, 60)
-    app.scoring.line.mean_s = 0.01
+    app.scoring.line.turn_s = 0.01
     answers = many_at_once(app, 12, **{"clickwise-deadline-ms": "45"})
     told = [answer.json["error"] for answer in answers if answer.status == 503]
     assert 2 <= len(answers) - len(told) <= 5
-    assert sum("its turn would come after" in error for error in told) >= 7
+    assert sum("it would be scored after" in error for error in told) >= 7
+
+
+def test_who_has_no_chance_is_told_before_the_body_comes(make_app: Callable[..., App], log: io.StringIO) -> None:
+    """And the body is read nevertheless, so that the connection goes on. The log counts them."""
+    app, happened = make_app(max_waiting=1), []
+
+    async def receive() -> dict[str, Any]:
+        happened.append("read")
+        return {"type": "http.request", "body": REQUEST, "more_body": happened.count("read") < 3}
+
+    async def send(message: dict[str, Any]) -> None:
+        happened.append(message.get("status", "sent"))
+
+    async def asked() -> None:
+        waits = asyncio.create_task(app.scoring.line.run(lambda: None, time.perf_counter() + 9))
+        await asyncio.sleep(0)
+        headers = [(b"content-length", str(3 * len(REQUEST)).encode())]
+        await app({"type": "http", "method": "POST", "path": "/v1/score", "headers": headers}, receive, send)
+        await waits
+
+    asyncio.run(asked())
+    assert happened == [503, "sent", "read", "read", "read"]
+    assert log.getvalue() == ""
+    app.log.tell_turned_away()
+    app.log.tell_turned_away()
+    (line,) = log.getvalue().splitlines()
+    assert json.loads(line).items() >= {"event": "turned_away", "requests": 1}.items()
 
 
 def test_a_swap_while_requests_come(make_app: Callable[..., App], store: Store) -> None:
