@@ -64,7 +64,7 @@ PUBLIC = [
 FLAGS = {
     "demo": {"--rows", "--out"},
     "evaluate": {"--seen", "--items", "--model", "--format", "--set", "--json"},
-    "export": {"--out", "--format", "--model", "--json"},
+    "export": {"--out", "--format", "--bf16", "--model", "--set", "--json"},
     "features load": {"--entity", "--version", "--entities", "--to", "--format", "--set", "--json"},
     "index": {"--out", "--ranker", "--queries", "--format", "--set", "--json"},
     "inspect": {"--json"},

@@ -173,7 +173,8 @@ def reseal(folder: Path, **changes: Any) -> None:
 def test_a_version_whose_parts_do_not_belong_together_is_refused(copy: Path) -> None:
     """Sealed as it should be, and wrong: another table, other vectors, answers that are not those of training."""
     manifest = json.loads((copy / MANIFEST).read_text(encoding="utf-8"))
-    file = copy / manifest["vectors"][-1]["table"]
+    graph = manifest["graph"]
+    file = copy / graph["vectors"][-1]["table"]
     table = np.load(file)
     for wrong, says in [(table[:-1], "does not fit"), (table.astype(np.float64), "does not fit")]:
         np.save(file, wrong)
@@ -186,18 +187,41 @@ def test_a_version_whose_parts_do_not_belong_together_is_refused(copy: Path) -> 
         with pytest.raises(BundleError, match="golden request"):
             Engine.open(copy).check()
     np.save(file, table)
-    reseal(copy, vectors=[{**manifest["vectors"][0], "name": "else"}])
+    reseal(copy, graph={"vectors": [{**graph["vectors"][0], "name": "else"}]})
     with pytest.raises(BundleError, match=r"graph.onnx: is no graph"):
         Engine.open(copy)
-    for vectors in (None, [{}], [{**manifest["vectors"][0], "starts": [0, 99]}]):
-        reseal(copy, vectors=vectors)
+    for vectors in (None, [{}], [{**graph["vectors"][0], "starts": [0, 99]}]):
+        reseal(copy, graph={**graph, "vectors": vectors})
         with pytest.raises(BundleError):
             Engine.open(copy)
-    reseal(copy, vectors=manifest["vectors"])
+    reseal(copy, graph=graph)
     (copy / version.GRAPH).write_bytes(b"graph")
     reseal(copy)
     with pytest.raises(BundleError, match="ONNX Runtime cannot use it"):
         Engine.open(copy)
+
+
+def test_layers_that_do_not_belong_to_the_vectors_are_refused(copy: Path) -> None:
+    graph = json.loads((copy / MANIFEST).read_text(encoding="utf-8"))["graph"]
+    if not graph["towers"]:
+        pytest.skip("this model's layers are all in its graph")
+    tower = graph["towers"][0]
+    for wrong in ({"vectors": "else"}, {"layers": tower["layers"][1:]}, {"layers": []}, {"layers": [{"relu": 1}]}):
+        reseal(copy, graph={**graph, "towers": [{**tower, **wrong}]})
+        with pytest.raises(BundleError):
+            Engine.open(copy)
+    reseal(copy, graph=graph)
+    file = copy / tower["layers"][0]["weight"]
+    weight = np.load(file)
+    for array, says in ((weight[:, 1:], "do not fit"), (weight.astype(np.float64), "no array of a tower")):
+        np.save(file, array)
+        reseal(copy)
+        with pytest.raises(BundleError, match=says):
+            Engine.open(copy)
+    np.save(file, -weight)
+    reseal(copy)
+    with pytest.raises(BundleError, match="golden request"):
+        Engine.open(copy).check()
 
 
 def test_another_format_version_is_refused(copy: Path) -> None:
@@ -209,7 +233,5 @@ def test_another_format_version_is_refused(copy: Path) -> None:
 
 def _bundle_of(copy: Path) -> Path:
     manifest = json.loads((copy / MANIFEST).read_text(encoding="utf-8"))
-    version.Seal(format="other", version=1, noun="x", command="x", again="x").write(
-        copy, {"vectors": manifest["vectors"]}
-    )
+    version.Seal(format="other", version=1, noun="x", command="x", again="x").write(copy, {"graph": manifest["graph"]})
     return copy
