@@ -18,7 +18,7 @@ import numpy as np
 
 from clickwise.bundle import Bundle
 
-CLICKWISE, USUAL = "clickwise serve", "FastAPI, torch eager"
+CLICKWISE, REDUCED, USUAL = "clickwise serve", "clickwise serve, bf16", "FastAPI, torch eager"
 START_S = 180
 
 

@@ -31,10 +31,8 @@ from clickwise.serving.loadtest.step import Step, run_step
 from clickwise.serving.store import Store
 from http_client import Client
 from servers import Server, clickwise_server
-from serving import TYPES, cores, post, turn
+from serving import JSON_TYPE, cores, post, turn
 from serving_engine import FIELDS, body, prepared
-
-JSON = TYPES["clickwise serve"]
 
 
 def main() -> None:
@@ -81,7 +79,7 @@ def main() -> None:
 def rate_of_one(server: Server, bodies: list[bytes]) -> float:
     """Requests a second of one connection that asks and waits."""
     client = Client(server.port)
-    requests = [post(JSON, raw) for raw in bodies]
+    requests = [post(JSON_TYPE, raw) for raw in bodies]
     turn(client, requests, 1.0)
     took = turn(client, requests, 3.0)
     client.close()
@@ -149,7 +147,7 @@ def parity(server: Server, folder: Path, rows: int, options: Any) -> float:
     bundle, client, worst = load(folder / "bundle"), Client(server.port), 0.0
     for seed in range(options.rows // options.candidates):
         raw = body(rows, options.candidates, FIELDS // 2, 1_000 + seed)
-        served = np.array(json.loads(client.ask(post(JSON, raw)))["probabilities"])
+        served = np.array(json.loads(client.ask(post(JSON_TYPE, raw)))["probabilities"])
         request = json.loads(raw)
         logits = bundle.logits([{**request["user"], **candidate} for candidate in request["candidates"]])
         worst = max(worst, float(np.abs(np.log(served) - np.log1p(-served) - logits).max()))
