@@ -23,52 +23,59 @@ class Deep:
     Args:
         folder: of the version, checked.
         tower: what it is.
-        shape: F and D of its vectors; None: there are no such vectors.
+        layout: starts of its vectors [F + 1] and their dimension D; None: there are no such vectors.
         num_dense: how many dense features there are.
 
     Raises:
         BundleError: its files do not fit the vectors, or each other.
     """
 
-    def __init__(self, folder: Path, tower: Tower, shape: tuple[int, int] | None, num_dense: int) -> None:
-        self.name, self.vectors, self.dense = tower.name, tower.vectors, tower.dense
+    def __init__(self, folder: Path, tower: Tower, layout: tuple[np.ndarray, int] | None, num_dense: int) -> None:
+        self.name, self.vectors, self.dense = tower.name, tower.vectors, tower.dense and num_dense > 0
+        if layout is None or not tower.layers:
+            raise BundleError(f"{folder}: {tower.name} has no vectors or no layers; {VERSION.again}")
+        self._starts, self._dim = layout
         self._layers = [_layer(folder, each) for each in tower.layers]
-        self._dim = shape[1] if shape else 0
-        width = shape[0] * shape[1] + (num_dense if tower.dense else 0) if shape else -1
+        self._width = width = (len(self._starts) - 1) * self._dim + (num_dense if tower.dense else 0)
         for layer in self._layers:
             if layer.weight.shape[1] != width or layer.bias.shape != layer.weight.shape[:1]:
                 raise BundleError(f"{folder}: the layers of {tower.name} do not fit; {VERSION.again}")
             width = len(layer.bias)
-        if not self._layers:
-            raise BundleError(f"{folder}: {tower.name} has no layers; {VERSION.again}")
         self._laid_out: OrderedDict[tuple[Precision, bytes], ScoringTower] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(
         self, vectors: np.ndarray, dense: np.ndarray, shared: np.ndarray | None, precision: Precision
     ) -> np.ndarray:
-        """[B, F, D] and [B, N] to [B, N of the last layer]; `shared`: [F] bool, vectors that are the same in all
-        rows.
+        """[B, F, D] and [B, N] to [B, N of the last layer].
+
+        Args:
+            shared: [S] bool, slots that are the same in all rows; None: nothing is known of that.
         """
         x = vectors.reshape(len(vectors), -1)
-        if self.dense and dense.shape[1]:
+        if self.dense:
             x = np.concatenate([x, dense], 1)
-        return self._scoring(precision, shared, x.shape[1])(x)
+        return self._scoring(precision, shared)(x)
 
-    def _scoring(self, precision: Precision, shared: np.ndarray | None, width: int) -> ScoringTower:
+    def _scoring(self, precision: Precision, shared: np.ndarray | None) -> ScoringTower:
         key = precision, b"" if shared is None else shared.tobytes()
         with self._lock:
             found = self._laid_out.pop(key, None)
             if found is None:
-                columns = None
-                if shared is not None:
-                    columns = np.zeros(width, bool)
-                    columns[: len(shared) * self._dim] = np.repeat(shared, self._dim)
-                found = ScoringTower(self._layers, precision, columns)
+                found = ScoringTower(self._layers, precision, None if shared is None else self._columns(shared))
             self._laid_out[key] = found  # last, as the one used last
             if len(self._laid_out) > _MOST_LAID_OUT:
                 self._laid_out.popitem(last=False)
             return found
+
+    def _columns(self, shared: np.ndarray) -> np.ndarray:
+        """[width] bool: columns of vectors all of whose slots are shared."""
+        own = np.concatenate([[0], np.cumsum(~shared)])
+        found = np.zeros(self._width, bool)
+        found[: (len(self._starts) - 1) * self._dim] = np.repeat(
+            own[self._starts[1:]] == own[self._starts[:-1]], self._dim
+        )
+        return found
 
 
 def _layer(folder: Path, layer: TowerLayer) -> ArrayLayer:

@@ -46,9 +46,9 @@ class Graph:
         self._session = _session(folder / version.GRAPH, threads)
         self._inputs = [each.name for each in self._session.get_inputs()]
         self._tables = [_Table(folder, each, inputs) for each in parts.vectors]
-        shapes = {table.name: table.shape for table in self._tables}
-        self._towers = [Deep(folder, each, shapes.get(each.vectors), inputs.num_dense) for each in parts.towers]
-        known = {*shapes, *(tower.name for tower in self._towers), *_ENCODED}
+        layouts = {table.name: table.layout for table in self._tables}
+        self._towers = [Deep(folder, each, layouts.get(each.vectors), inputs.num_dense) for each in parts.towers]
+        known = {*layouts, *(tower.name for tower in self._towers), *_ENCODED}
         outputs = [each.name for each in self._session.get_outputs()]
         if not known.issuperset(self._inputs) or outputs != [version.LOGITS]:
             raise BundleError(f"{folder / version.GRAPH}: is no graph of such a version; {version.VERSION.again}")
@@ -85,11 +85,7 @@ class Graph:
     ) -> dict[str, Any]:
         """`feeds`, where the vectors are there already."""
         how = precision or self.precision
-        masks = {table.name: None if shared is None else table.of_shared(shared) for table in self._tables}
-        deep = {
-            tower.name: tower(vectors[tower.vectors], encoded.dense, masks[tower.vectors], how)
-            for tower in self._towers
-        }
+        deep = {tower.name: tower(vectors[tower.vectors], encoded.dense, shared, how) for tower in self._towers}
         given = vectors | deep | dict(zip(_ENCODED, encoded, strict=True))
         return {name: given[name] for name in self._inputs}
 
@@ -119,14 +115,9 @@ class _Table:
         return self._vectors.starts[-1]
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """F and D of the vectors."""
-        return len(self._starts) - 1, self._rows.shape[1]
-
-    def of_shared(self, slots: np.ndarray) -> np.ndarray:
-        """[F] bool: vectors all of whose slots are among these [S]."""
-        others = np.concatenate([[0], np.cumsum(~slots)])
-        return others[self._starts[1:]] == others[self._starts[:-1]]
+    def layout(self) -> tuple[np.ndarray, int]:
+        """Starts of the vectors [F + 1], and their dimension."""
+        return self._starts, self._rows.shape[1]
 
     def pooled(self, encoded: Encoded) -> np.ndarray:
         """Vectors [B, F, D]."""
