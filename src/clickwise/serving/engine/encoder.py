@@ -31,8 +31,8 @@ class EncodedRequest(NamedTuple):
 
     Args:
         encoded: a row for each candidate.
-        shared: [S] bool, not to be changed; slots that are the same in all rows, since the columns behind them are the
-            user's or nowhere.
+        shared: [S] bool, not to be changed; slots that are the same in all rows: the columns behind them are the user's
+            or nowhere; or, where the user has no column, they are found to be the same.
     """
 
     encoded: Encoded
@@ -84,7 +84,8 @@ class Encoder:
         found = pairing.placed(of_user, which, of_items, rows, into)
         for each in stored:
             each.lay_over(found)
-        return EncodedRequest(pairing.crossed(found), shared)
+        found = pairing.crossed(found)
+        return EncodedRequest(found, shared if request.user or request.num_candidates == 1 else _constant(found))
 
     def _of_candidates(self, request: Request) -> Mapping[str, pa.Array]:
         """The candidates' columns, and those that a feature reads beside one of them: the user's, given to each."""
@@ -154,6 +155,17 @@ def _shared(pipeline: FeaturePipeline, of_candidates: frozenset[str], of_each: f
     shared = [np.full(field.length, field.name not in apart) for field in pipeline.inputs.fields]
     found = np.concatenate([np.zeros(0, bool), *shared])
     found.flags.writeable = False
+    return found
+
+
+def _constant(rows: Encoded) -> np.ndarray:
+    """[S] bool: slots that are the same in all rows, looked for among those where the first and the last agree."""
+    found = np.zeros(rows.sparse.shape[1], bool)
+    likely = np.flatnonzero(rows.sparse[0] == rows.sparse[-1])
+    found[likely] = True
+    for part in (rows.sparse, rows.slot_weight):
+        if part is not None and len(likely):
+            found[likely] &= (part[:, likely] == part[0, likely]).all(0)
     return found
 
 

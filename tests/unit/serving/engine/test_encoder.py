@@ -21,6 +21,7 @@ from clickwise.native import requests
 from clickwise.serving.engine.columns import kinds_of
 from clickwise.serving.engine.compiled_reader import CompiledReader
 from clickwise.serving.engine.encoder import Encoder
+from clickwise.serving.engine.row_reader import RowReader
 from clickwise.serving.engine.slow_reader import SlowReader
 
 FEATURES = {
@@ -215,6 +216,18 @@ def test_slots_that_only_the_user_fills_are_the_same_in_all_rows() -> None:
     assert shared(user, [{"count": 1}, {}]) == everything - {"count"}
     found = shared({"w": [2.0]}, [{"tags": ["u"]}, {"tags": ["v"]}])
     assert found == everything - {"tags", "item_x_tags"}
+
+
+def test_slots_that_say_the_same_in_each_row_are_the_same_too() -> None:
+    """Where nothing is the user's: as in rows of one user that are sent whole."""
+    rows = pa.RecordBatch.from_pylist([{"user": "a", "item": item, "tags": ["u", "v"]} for item in ("p", "q", "p")])
+    found = Encoder(PIPELINE).request(RowReader(kinds_of(PIPELINE)).read(rows))
+    differ = {field.name for field, at in PIPELINE.inputs.slots() if not found.shared[at].all()}
+    assert differ == {"item", "user_x_item", "item_x_tags"}
+    weights = rows.append_column("w", pa.array([[1.0, 2.0], [1.0, 2.0], [1.0, 3.0]]))
+    found = Encoder(PIPELINE).request(RowReader(kinds_of(PIPELINE)).read(weights))
+    differ |= {field.name for field, at in PIPELINE.inputs.slots() if not found.shared[at].all()}
+    assert differ == {"item", "user_x_item", "item_x_tags", "tags"}
 
 
 def test_a_bad_cell_of_the_user_has_no_candidate() -> None:

@@ -173,7 +173,6 @@ int64_t InputPlan::num_logs(const Sides& sides) const {
 
 bool InputPlan::fill(const Sides& sides, int32_t* sparse, int64_t S, float* dense, int64_t N,
                      std::vector<double>& logs) const {
-  if (!sides.count) return true;
   Scratch scratch;
   for (const FieldPlan& plan : fields_)
     if (!fill_field(choose(sides, plan.column), plan, max_token_bytes_, scratch, sides.count, S, sparse)) return false;
