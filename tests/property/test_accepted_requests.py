@@ -329,4 +329,4 @@ def times(rng: random.Random, count: int) -> pa.Array:
 def plan_fills(encoder: Encoder, request: Request) -> bool:
     into = PIPELINE.empty(request.num_candidates)
     assert encoder._plan is not None and request.read is not None
-    return encoder._plan.fill(request.read, *into, lambda x: x)
+    return not encoder._plan.fill(request.read, *into, lambda x: x)

@@ -157,19 +157,19 @@ class InputPlan:
         sparse: np.ndarray,
         dense: np.ndarray,
         signed_log: Callable[[np.ndarray], np.ndarray],
-    ) -> bool:
-        """Write the slots and numbers of the plan into sparse [candidates, S] and dense [candidates, N]. False, with
-        nothing useful there, on meeting a cell that is none of the usual: the features have to say what it is.
+    ) -> list[int]:
+        """Write the slots and numbers of the plan into sparse [candidates, S] and dense [candidates, N].
+
+        Gives what met a cell that is none of the usual, so that nothing useful was written: how many were added to the
+        plan before it. The features have to say what it is.
 
         Args:
             signed_log: of training, which is not compiled so that it is the same in all bits.
         """
-        logs = self._plan.fill(request.read, sparse, dense)
-        if logs is None:
-            return False
+        left, logs = self._plan.fill(request.read, sparse, dense)
         if len(logs):
             self._plan.fill_logs(request.read, signed_log(logs), dense)
-        return True
+        return left
 
 
 def _target(target: Target) -> Any:

@@ -57,8 +57,9 @@ class Encoder:
     def __init__(self, pipeline: FeaturePipeline) -> None:
         self._pipeline = pipeline
         self._together = _read_together(pipeline)
-        self._plan, self._planned = _plan(pipeline)
-        self._cuts: OrderedDict[tuple[frozenset[str], bool, frozenset[str], frozenset[str]], _Cut] = OrderedDict()
+        self._plan, self._order = _plan(pipeline)
+        self._planned = frozenset(self._order)
+        self._cuts: OrderedDict[tuple[frozenset[str], ...], _Cut] = OrderedDict()
         self._lock = threading.Lock()
 
     def request(self, request: Request, stored: Sequence[Stored] = ()) -> EncodedRequest:
@@ -73,9 +74,7 @@ class Encoder:
         if not request.user and not request.candidates:
             raise self._no_column()
         into = self._pipeline.empty(request.num_candidates)
-        planned = (
-            self._plan is not None and request.read is not None and self._plan.fill(request.read, *into, signed_log)
-        )
+        planned = self._filled(request, into)
         candidates = self._of_candidates(request)
         pairing, shared = self._cut(frozenset(candidates), planned, stored)
         which, rows = np.zeros(request.num_candidates, np.intp), np.arange(request.num_candidates)
@@ -87,6 +86,13 @@ class Encoder:
         found = pairing.crossed(found)
         return EncodedRequest(found, shared if request.user or request.num_candidates == 1 else _constant(found))
 
+    def _filled(self, request: Request, into: tuple[np.ndarray, np.ndarray]) -> frozenset[str]:
+        """Let the plan write what it can; the names of that."""
+        if self._plan is None or request.read is None:
+            return frozenset()
+        left = self._plan.fill(request.read, *into, signed_log)
+        return self._planned.difference(self._order[at] for at in left) if left else self._planned
+
     def _of_candidates(self, request: Request) -> Mapping[str, pa.Array]:
         """The candidates' columns, and those that a feature reads beside one of them: the user's, given to each."""
         beside: dict[str, pa.Array] = {}
@@ -97,18 +103,15 @@ class Encoder:
                     beside[name] = cell.take(pa.array(np.zeros(request.num_candidates, np.int64)))
         return ChainMap(beside, request.candidates) if beside else request.candidates  # type: ignore[arg-type]
 
-    def _cut(self, of_candidates: frozenset[str], planned: bool, stored: Sequence[Stored]) -> _Cut:
-        """The pipeline, cut for candidates that have these columns, less what is stored; `planned`: less what the plan
-        does.
-        """
+    def _cut(self, of_candidates: frozenset[str], planned: frozenset[str], stored: Sequence[Stored]) -> _Cut:
+        """The pipeline, cut for candidates that have these columns, less what is stored and what the plan has done."""
         whole = frozenset().union(*(each.whole for each in stored))
         of_each = frozenset(name for each in stored if len(each.rows.sparse) != 1 for name in each.layout.names)
         key = of_candidates, planned, whole, of_each
         with self._lock:
             found = self._cuts.pop(key, None)
             if not found:
-                elsewhere = whole | self._planned if planned else whole
-                pairing = Pairing(self._pipeline, of_candidates, elsewhere)
+                pairing = Pairing(self._pipeline, of_candidates, whole | planned)
                 found = _Cut(pairing, _shared(self._pipeline, of_candidates, of_each))
             self._cuts[key] = found  # last, as the one used last
             if len(self._cuts) > _MOST_CUTS:
@@ -120,14 +123,14 @@ class Encoder:
         return RequestError("has none of the model's columns", fix=f"give some of {shown}")
 
 
-def _plan(pipeline: FeaturePipeline) -> tuple[InputPlan | None, frozenset[str]]:
-    """What kernels do for the features, and the names of those."""
+def _plan(pipeline: FeaturePipeline) -> tuple[InputPlan | None, list[str]]:
+    """What kernels do for the features, and the names of those, in the order of the plan."""
     if not requests.compiled():
-        return None, frozenset()
+        return None, []
     plan, inputs = InputPlan(MAX_TOKEN_BYTES), pipeline.inputs
     columns = {f.name: pipeline.columns.index(f.column) for f in pipeline.schema.features if not f.of}
     offsets = dict(zip((field.name for field in inputs.fields), inputs.offsets(), strict=True))
-    planned = set()
+    planned = []
     for field, slots in inputs.base.slots():
         transform = pipeline.transforms[field.name]
         target = Target(columns[field.name], slots.start, offsets[field.name])
@@ -137,12 +140,12 @@ def _plan(pipeline: FeaturePipeline) -> tuple[InputPlan | None, frozenset[str]]:
         else:
             compiled = isinstance(transform, SparseTransform) and transform.compile_into(plan, target)
         if compiled:
-            planned.add(field.name)
+            planned.append(field.name)
     for place, name in enumerate(inputs.dense):
         transform = pipeline.transforms[name]
         if isinstance(transform, DenseTransform) and transform.compile_into(plan, columns[name], place):
-            planned.add(name)
-    return plan, frozenset(planned)
+            planned.append(name)
+    return plan, planned
 
 
 def _shared(pipeline: FeaturePipeline, of_candidates: frozenset[str], of_each: frozenset[str]) -> np.ndarray:

@@ -126,9 +126,11 @@ class Plan {
     owners_.push_back(nb::cast(cuts));
   }
 
+  // Numbers of what is left to do otherwise, and the numbers to take logarithms of.
   template <class Read>
-  nb::object fill(const Read& read, Out<int32_t, 2> sparse, Out<float, 2> dense) const {
+  nb::tuple fill(const Read& read, Out<int32_t, 2> sparse, Out<float, 2> dense) const {
     auto logs = std::make_unique<std::vector<double>>();
+    std::vector<int> left;
     {
       nb::gil_scoped_release release;
       const auto& sides = sides_of(read);
@@ -136,13 +138,12 @@ class Plan {
       require(int64_t(sparse.shape(0)) == sides.count, "sparse is not [candidates, S]");
       require(plan_.num_slots() <= int64_t(sparse.shape(1)), "a plan does not fit");
       const int64_t S = sparse.shape(1), N = dense.shape(1);
-      if (!plan_.fill(sides, sparse.data(), S, dense.data(), N, *logs)) logs.reset();
+      left = plan_.fill(sides, sparse.data(), S, dense.data(), N, *logs);
     }
-    if (!logs) return nb::none();
     double* const data = logs->data();
     const size_t shape[1] = {logs->size()};
     nb::capsule owner(logs.release(), [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
-    return nb::cast(nb::ndarray<nb::numpy, double, nb::ndim<1>>(data, 1, shape, owner));
+    return nb::make_tuple(left, nb::ndarray<nb::numpy, double, nb::ndim<1>>(data, 1, shape, owner));
   }
   template <class Read>
   void fill_logs(const Read& read, In<double, 1> logs, Out<float, 2> dense) const {

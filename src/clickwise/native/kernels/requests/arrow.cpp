@@ -188,6 +188,7 @@ ArrowRows::ArrowRows(const std::vector<std::string>& names, const ArrowSchema& s
       guess = guess < batch.n_children ? guess : 0;
       if (names[column] != schema.children[guess]->name) continue;
       sides.candidates[column] = owner.view(*schema.children[guess], *batch.children[guess]);
+      sides.candidates[column].n = batch.length;
       break;
     }
   }

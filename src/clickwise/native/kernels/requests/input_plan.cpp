@@ -171,15 +171,30 @@ int64_t InputPlan::num_logs(const Sides& sides) const {
   return count;
 }
 
-bool InputPlan::fill(const Sides& sides, int32_t* sparse, int64_t S, float* dense, int64_t N,
-                     std::vector<double>& logs) const {
+void InputPlan::add(FieldPlan plan) {
+  plan.number = count_++;
+  fields_.push_back(std::move(plan));
+}
+
+void InputPlan::add(NumberPlan plan) {
+  plan.number = count_++;
+  numbers_.push_back(plan);
+}
+
+std::vector<int> InputPlan::fill(const Sides& sides, int32_t* sparse, int64_t S, float* dense, int64_t N,
+                                 std::vector<double>& logs) const {
   Scratch scratch;
+  std::vector<int> left;
   for (const FieldPlan& plan : fields_)
-    if (!fill_field(choose(sides, plan.column), plan, max_token_bytes_, scratch, sides.count, S, sparse)) return false;
+    if (!fill_field(choose(sides, plan.column), plan, max_token_bytes_, scratch, sides.count, S, sparse))
+      left.push_back(plan.number);
   std::vector<double>& numbers = scratch.numbers;
   for (const NumberPlan& plan : numbers_) {
     const Chosen chosen = choose(sides, plan.column);
-    if (!numbers_of(chosen.cells, numbers)) return false;
+    if (!numbers_of(chosen.cells, numbers)) {
+      numbers.assign(size_t(chosen.cells.n), NAN);
+      left.push_back(plan.number);
+    }
     if (plan.kind == NumberPlan::kScaledLog) {
       logs.insert(logs.end(), numbers.begin(), numbers.end());
     } else if (plan.kind == NumberPlan::kScaled) {
@@ -191,7 +206,7 @@ bool InputPlan::fill(const Sides& sides, int32_t* sparse, int64_t S, float* dens
       lay_numbers(numbers.data(), chosen, plan, sides.count, N, dense, [&](double x) { return x < 0 ? plan.missing : float(x); });
     }
   }
-  return true;
+  return left;
 }
 
 void InputPlan::fill_logs(const Sides& sides, const double* logs, float* dense, int64_t N) const {

@@ -16,7 +16,7 @@ constexpr int32_t kMissing = 0, kOutOfVocabulary = 1, kFirstToken = 2, kPaddingR
 // How the cells of one column become table rows in the slots of a field.
 struct FieldPlan {
   enum Kind { kVocabulary, kHashing, kBucket, kTime } kind;
-  int column, slot;
+  int number, column, slot;
   int32_t first_row;      // of the field: its id 0
   int length = 1;         // slots
   bool many = false;      // cells are lists of tokens, missing ones left out, one alone where they are not; else single
@@ -34,7 +34,7 @@ struct FieldPlan {
 // How the cells of one column become numbers in one column of the dense inputs.
 struct NumberPlan {
   enum Kind { kScaled, kScaledLog, kQuantile } kind;
-  int column, place;
+  int number, column, place;
   float missing;
   double mean, std;    // kScaled, kScaledLog
   const double* cuts;  // kQuantile: [num_cuts] rising
@@ -47,8 +47,9 @@ class InputPlan {
  public:
   explicit InputPlan(int64_t max_token_bytes) : max_token_bytes_(max_token_bytes) {}
 
-  void add(FieldPlan plan) { fields_.push_back(std::move(plan)); }
-  void add(NumberPlan plan) { numbers_.push_back(plan); }
+  // Each is known by its number afterwards, from 0 on in the order in which they were added.
+  void add(FieldPlan plan);
+  void add(NumberPlan plan);
 
   // The columns, slots and numbers that it needs at least.
   int64_t num_columns() const;
@@ -58,15 +59,17 @@ class InputPlan {
   int64_t num_logs(const Sides& sides) const;
 
   // Fills its places in sparse [count, S] and dense [count, N], but for those of logarithms: the numbers to take them of
-  // go to `logs`. False where a cell is none of the usual, such as a token longer than `max_token_bytes`, a number that is
-  // no plain decimal, or a list for one value: what was written is then of no use.
-  bool fill(const Sides& sides, int32_t* sparse, int64_t S, float* dense, int64_t N, std::vector<double>& logs) const;
+  // go to `logs`. Gives the numbers of plans that met a cell that is none of the usual, such as a token longer than
+  // `max_token_bytes`, a number that is no plain decimal, or a list for one value: what they wrote is of no use.
+  std::vector<int> fill(const Sides& sides, int32_t* sparse, int64_t S, float* dense, int64_t N,
+                        std::vector<double>& logs) const;
 
   // Fills the rest, given the logarithms [num_logs] of the same request.
   void fill_logs(const Sides& sides, const double* logs, float* dense, int64_t N) const;
 
  private:
   int64_t max_token_bytes_;
+  int count_ = 0;
   std::vector<FieldPlan> fields_;
   std::vector<NumberPlan> numbers_;
 };
