@@ -70,7 +70,8 @@ def travel(system: str, text: Path, folder: Path, options: argparse.Namespace) -
         python = options.peers / system / "bin" / "python"
         if not python.exists():
             return {"error": "not installed: make peers"}
-        environment.pop("PYTHONPATH", None)
+        for name in ("PYTHONPATH", "OMP_WAIT_POLICY"):  # which `import clickwise` sets, for itself
+            environment.pop(name, None)
         script = ROOT / "benchmarks" / "peers" / f"{system}_journey.py"
         command = [str(python), str(script), str(text), str(options.threads), str(options.batch_size), str(folder)]
     log, begin = folder / "log.txt", time.perf_counter()

@@ -156,6 +156,8 @@ class Process:
             raise SystemFailed("not installed: make peers")
         script = ROOT / "benchmarks" / "peers" / f"{entry.library}_{entry.kind}.py"
         environment = {**os.environ, "OMP_NUM_THREADS": str(entry.task.threads)}
+        if entry.library != "clickwise":
+            environment.pop("OMP_WAIT_POLICY", None)  # which `import clickwise` sets, for itself
         if away:
             environment.pop("PYTHONPATH", None)
         self._log = (scratch / "log.txt").open("w+")

@@ -5,12 +5,15 @@
     print(cw.evaluate(bundle, "tomorrow.parquet"))
     probabilities = cw.load("runs/today").predict(rows)
 
-Names are imported when they are first used, so that `import clickwise` is quick and needs no torch.
+Names are imported when they are first used, so that `import clickwise` is quick and needs no torch. Imported before
+torch, it has torch's idle threads sleep (`OMP_WAIT_POLICY=passive`, unless that is set): by default they spin for
+milliseconds after each operation, on the cores that the kernels work on.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from clickwise._version import __version__
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from clickwise.models import DCN, DNN, FM, LR, DCNv2, DeepFM, WideDeep
     from clickwise.pipeline import evaluate, inspect, load, predict, simulate, train
     from clickwise.schema import Feature, Schema
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 _HOMES = {
     "Bundle": "bundle",
