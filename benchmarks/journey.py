@@ -70,7 +70,7 @@ def travel(system: str, text: Path, folder: Path, options: argparse.Namespace) -
         python = options.peers / system / "bin" / "python"
         if not python.exists():
             return {"error": "not installed: make peers"}
-        for name in ("PYTHONPATH", "OMP_WAIT_POLICY"):  # which `import clickwise` sets, for itself
+        for name in ("PYTHONPATH", "GOMP_SPINCOUNT"):  # which `import clickwise` sets, for itself
             environment.pop(name, None)
         script = ROOT / "benchmarks" / "peers" / f"{system}_journey.py"
         command = [str(python), str(script), str(text), str(options.threads), str(options.batch_size), str(folder)]

@@ -157,7 +157,7 @@ class Process:
         script = ROOT / "benchmarks" / "peers" / f"{entry.library}_{entry.kind}.py"
         environment = {**os.environ, "OMP_NUM_THREADS": str(entry.task.threads)}
         if entry.library != "clickwise":
-            environment.pop("OMP_WAIT_POLICY", None)  # which `import clickwise` sets, for itself
+            environment.pop("GOMP_SPINCOUNT", None)  # which `import clickwise` sets, for itself
         if away:
             environment.pop("PYTHONPATH", None)
         self._log = (scratch / "log.txt").open("w+")

@@ -6,8 +6,8 @@
     probabilities = cw.load("runs/today").predict(rows)
 
 Names are imported when they are first used, so that `import clickwise` is quick and needs no torch. Imported before
-torch, it has torch's idle threads sleep (`OMP_WAIT_POLICY=passive`, unless that is set): by default they spin for
-milliseconds after each operation, on the cores that the kernels work on.
+torch, it has torch's idle threads sleep soon (`GOMP_SPINCOUNT=2000`, unless that or `OMP_WAIT_POLICY` is set): by
+default they spin for milliseconds after each operation, on the cores that the kernels work on.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from clickwise.pipeline import evaluate, inspect, load, predict, simulate, train
     from clickwise.schema import Feature, Schema
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 _HOMES = {
     "Bundle": "bundle",
