@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -190,3 +191,14 @@ def test_nothing_to_look_up_for(served: Any) -> None:
         assert stores == Stores((), {})
         engine = Engine.open(served.version, stores=stores)
     assert score(engine, {"user_id": "u"}, [{"ad_id": "a"}]).looked_up == ()
+
+
+def test_what_is_known_of_the_user_is_the_same_in_all_rows(stored: Stored) -> None:
+    engine, inputs = stored.engine, stored.engine._encoder._pipeline.inputs
+    ids = {"user": {"user_id": next(iter(stored.users))}, "candidates": [{"ad_id": ad} for ad in list(stored.ads)[:9]]}
+    request = engine._reader.read(json.dumps(ids).encode(), 9)
+    found = engine._encoder.request(request, engine._lookups.find(request.user, request.candidates, math.inf))
+    assert (found.encoded.sparse == found.encoded.sparse[:1])[:, found.shared].all()
+    shared = {field.name for field, at in inputs.slots() if found.shared[at].all()}
+    assert shared >= {"user_id", "user_segment", "interests", "site_id"}
+    assert shared.isdisjoint({"ad_id", "ad_category"})
