@@ -90,13 +90,12 @@ async def run_step(target: Target, bodies: Sequence[bytes], rate: float, seconds
             if connection is not None:
                 connection.close()
 
-    tasks = []
-    for at, when in enumerate(due.tolist()):
-        wait = begin + when - time.perf_counter()
-        if wait > 0:
-            await asyncio.sleep(wait)
-        tasks.append(asyncio.create_task(send(at)))
-    await asyncio.gather(*tasks)
+    async with asyncio.TaskGroup() as running:  # which forgets who is done: a heap of them is long to collect
+        for at, when in enumerate(due.tolist()):
+            wait = begin + when - time.perf_counter()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            running.create_task(send(at))
     spent = time.perf_counter() - begin
     for connection in free:
         connection.close()
