@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,6 +22,12 @@ MANIFEST_CHECKSUM = "manifest.sha256"
 _MAX_MANIFEST_BYTES = 64 << 20
 
 _NAME_DIGITS = 12
+
+_SETTLED_NS = 2_000_000_000
+"""A file that changed later may change once more without other times: the clocks of file systems are coarse."""
+_MOST_CHECKSUMS = 10_000
+_PIECE_BYTES = 1 << 20
+_checksums: dict[tuple[int, ...], str] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +84,7 @@ class Seal:
             if size != entry["size_bytes"]:
                 said = f"has {size} bytes, the manifest says {entry['size_bytes']}"
                 raise BundleError(f"{path}: {said}; the {self.noun} is damaged")
-            if (read_all or not self._is_mapped(name)) and sha256_of(path) != entry["sha256"]:
+            if (read_all or not self._is_mapped(name)) and _checksum_of(path) != entry["sha256"]:
                 raise BundleError(f"{path}: its checksum differs from the manifest's; the {self.noun} is damaged")
         return manifest
 
@@ -148,9 +155,24 @@ def is_sealed(folder: Path) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex sha256 of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Hex sha256 of a file, read in pieces: large ones, since other threads are held up between two of them."""
+    digest, piece = hashlib.sha256(), memoryview(bytearray(_PIECE_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(piece):
+            digest.update(piece[:count])
+    return digest.hexdigest()
+
+
+def _checksum_of(path: Path) -> str:
+    """As `sha256_of`, of a file that is read once a process as long as nobody touches it."""
+    now, found = time.time_ns(), path.stat()
+    file = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    checksum = _checksums.get(file) or sha256_of(path)
+    if now - max(found.st_mtime_ns, found.st_ctime_ns) > _SETTLED_NS:
+        if len(_checksums) >= _MOST_CHECKSUMS:
+            _checksums.clear()
+        _checksums[file] = checksum
+    return checksum
 
 
 def name_of(folder: Path) -> str:

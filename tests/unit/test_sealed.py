@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from clickwise import sealed
 from clickwise.errors import BundleError
 from clickwise.sealed import MANIFEST, Seal, is_sealed
 
@@ -42,6 +44,29 @@ def test_what_is_mapped_is_read_only_when_all_is(folder: Path) -> None:
         with pytest.raises(BundleError, match="checksum"):
             THING.verify(folder, read_all=False)
         (folder / name).write_text(name)
+
+
+def test_a_file_is_read_once_until_it_is_touched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real = sealed.sha256_of
+    monkeypatch.setattr(sealed, "sha256_of", lambda path: read.append(path.name) or real(path))
+    for _ in range(2):
+        THING.verify(folder)
+    assert read.count("bigger") == 2, "so young, it may change without another time"
+    monkeypatch.setattr(sealed, "_SETTLED_NS", -(10**15))
+    read.clear()
+    for _ in range(2):
+        THING.verify(folder)
+    assert sorted(read) == sorted(["a", "b", "bigger", "one", "one.more", "manifest.json"])
+    (folder / "bigger").write_text("reggib")
+    os.utime(folder / "bigger", (1, 1))
+    for _ in range(2):
+        with pytest.raises(BundleError, match="bigger: its checksum differs"):
+            THING.verify(folder)
+    (folder / "new").write_text("bigger")
+    (folder / "new").replace(folder / "bigger")
+    THING.verify(folder)
+    assert read.count("bigger") == 3, "once as it was, once as it is damaged, once as it is replaced"
 
 
 def test_a_manifest_of_a_folder_inside_is_a_file_like_any_other(folder: Path) -> None:

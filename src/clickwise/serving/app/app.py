@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from clickwise.serving.app.beside import give_back_memory, step_back
 from clickwise.serving.app.config import ServerConfig
 from clickwise.serving.app.documentation import Documentation
 from clickwise.serving.app.explaining import Explaining
@@ -195,6 +196,7 @@ class App:
         )
 
     def _watch(self) -> None:
+        step_back()
         while not self._stop.wait(self.config.poll_s):
             self.live.refresh()
             self.stores.refresh()
@@ -219,3 +221,4 @@ class App:
             self.metrics.live.set(traffic.live)
             told = {"second": traffic.second, "share": traffic.share or None, "shadow": traffic.shadow}
             self.log.event("live", version=traffic.live, **told)
+            give_back_memory()

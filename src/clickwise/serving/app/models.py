@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
 
 from clickwise.errors import ClickwiseError
+from clickwise.serving.app.beside import step_back
 from clickwise.serving.app.http import Refused, Request, Response, json_response
 from clickwise.serving.app.scoring import Scoring
 from clickwise.serving.traffic import Traffic
@@ -65,6 +67,7 @@ class Models:
 
     def __init__(self, scoring: Scoring) -> None:
         self.live, self.config, self.held = scoring.live, scoring.config, scoring.held
+        self._beside = ThreadPoolExecutor(1, "clickwise-models", initializer=step_back)
 
     async def list(self, request: Request) -> Response:
         """`GET /v1/models`"""
@@ -97,7 +100,7 @@ class Models:
     async def _changed(self, change: Callable[[], Traffic]) -> Response:
         """Do it beside the event loop, which answers meanwhile."""
         try:
-            traffic = await asyncio.get_running_loop().run_in_executor(None, change)
+            traffic = await asyncio.get_running_loop().run_in_executor(self._beside, change)
         except ClickwiseError as error:
             raise Refused(409, str(error)) from None
         return json_response(_traffic_answer(traffic))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +34,8 @@ from clickwise.serving.features.store import NO_STORES, Stores
 
 _CARD = ("model", "metrics", "calibrator", "data", "training", "created", "versions", "measured")
 _NO_EFFECTS = np.zeros((0, 0), np.float32)
+_pipelines: WeakValueDictionary[str, FeaturePipeline] = WeakValueDictionary()
+"""By the digits of their files: those of the versions that are open."""
 
 
 class Engine:
@@ -83,7 +86,7 @@ class Engine:
     @classmethod
     def open(cls, folder: str | Path, *, threads: int = 1, stores: Stores = NO_STORES) -> Engine:
         """Open a version, in a time that does not grow with its tables: those are mapped, and only their size is
-        checked. `check` reads them.
+        checked. `check` reads them. Versions that are open and have their features in common share these.
 
         Args:
             threads: that work on one request.
@@ -95,9 +98,11 @@ class Engine:
         """
         folder = Path(folder)
         manifest = version.VERSION.verify(folder, read_all=False)
-        pipeline = FeaturePipeline.load(folder / version.FEATURES)
+        features = version.features_digest(manifest)
+        pipeline = _pipelines.get(features) or FeaturePipeline.load(folder / version.FEATURES)
+        _pipelines[features] = pipeline
         graph = Graph(folder, version.parts_of(folder, manifest), pipeline.inputs, threads)
-        lookups = Lookups(pipeline, version.features_digest(manifest), stores)
+        lookups = Lookups(pipeline, features, stores)
         return cls(folder, manifest, pipeline, graph, stored_calibrator(folder, manifest.get("calibrator")), lookups)
 
     def check(self) -> None:

@@ -163,6 +163,18 @@ def test_damage_in_any_file_is_refused(copy: Path) -> None:
     Engine.open(copy).check()
 
 
+def test_versions_share_the_features_that_they_have_in_common(copy: Path, served: Any) -> None:
+    """And each is checked as if it shared nothing."""
+    first, second = Engine.open(served.version), Engine.open(copy)
+    second.check()
+    assert second._encoder._pipeline is first._encoder._pipeline
+    file = next(path for path in sorted((copy / version.FEATURES).iterdir()) if path.suffix == ".arrow")
+    whole = file.read_bytes()
+    file.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    with pytest.raises(BundleError, match="checksum differs"):
+        Engine.open(copy)
+
+
 def reseal(folder: Path, **changes: Any) -> None:
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     for key in ("format", "format_version", "files"):
