@@ -95,7 +95,9 @@ def test_all_workers_follow(server: Server) -> None:
         if versions == {2} or time.monotonic() > until:
             break
     assert versions == {2}
-    text = server.get("/metrics", **KEY)[1].decode()
+    text = ""
+    while "clickwise_live_version 2.0" not in text and time.monotonic() < until:  # told a moment later
+        text = server.get("/metrics", **KEY)[1].decode()
     assert "clickwise_live_version 2.0" in text
     before = int(float(re.search(r'clickwise_answers_total\{version="2"\} (\S+)', text)[1]))
     for _ in range(20):
@@ -147,3 +149,54 @@ def test_sigterm_answers_what_was_begun(store: Store) -> None:
     assert answer.startswith(b"HTTP/1.1 200") and b'"probabilities":[' in answer
     errors = server.process.communicate(timeout=30)[1]
     assert server.process.returncode == 0, errors
+
+
+HEAD = b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def impatient(store: Store) -> Iterator[Server]:
+    limits = ["header_s=0.5", "body_s=0.5", "max_body_bytes=1000", "drain_s=0.0"]
+    made = Server(store.folder_of(1), "--workers", "1", *(word for limit in limits for word in ("--set", limit)))
+    made.wait_ready()
+    yield made
+    made.stop()
+
+
+def trickled(server: Server, begin: bytes, drop: bytes) -> tuple[bytes, float]:
+    """What the server answers to one who sends `drop` after `drop`, and after how many seconds it closes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=0.05) as slow:
+        began, answer = time.monotonic(), b""
+        slow.sendall(begin)
+        while time.monotonic() < began + 10:
+            try:
+                slow.sendall(drop)
+                answer += (part := slow.recv(100_000))
+                if not part:
+                    break
+            except TimeoutError:
+                continue
+            except OSError:  # closed, while something was still sent
+                break
+        return answer, time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("begin", "drop", "status", "at_once"),
+    [
+        (b"POST /v1/score HTTP/1.1\r\n", b"a: b\r\n", b"", False),
+        (HEAD + b"Content-Length: 900\r\n\r\n", b" ", b"HTTP/1.1 408", False),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", b"HTTP/1.1 408", False),
+        (HEAD + b"Content-Length: 1001\r\n\r\n", b" ", b"HTTP/1.1 413", True),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"3e8\r\n" + b" " * 1000 + b"\r\n", b"HTTP/1.1 413", True),
+        (HEAD.replace(b"score", b"nothing") + b"Content-Length: 900\r\n\r\n", b" ", b"HTTP/1.1 404", False),
+    ],
+    ids=["headers", "body", "chunks", "large", "large chunks", "nobody reads it"],
+)
+def test_who_is_slow_or_sends_too_much_is_cut_off(
+    impatient: Server, begin: bytes, drop: bytes, status: bytes, at_once: bool
+) -> None:
+    answer, seconds = trickled(impatient, begin, drop)
+    assert answer.startswith(status) and answer.count(b"HTTP/1.1") <= 1
+    assert seconds < 0.5 if at_once else 0.4 < seconds < 4
+    assert impatient.get("/readyz")[0] == 200
