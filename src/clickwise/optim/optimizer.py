@@ -14,6 +14,7 @@ from clickwise.errors import ClickwiseError
 from clickwise.native import Tier
 from clickwise.native.tensors import compiled
 from clickwise.native.updates import update
+from clickwise.optim.coasting import TableCoasting
 from clickwise.optim.decay import TableDecay, log_kept
 from clickwise.optim.groups import ParameterGroup, group_of, require_matches
 from clickwise.optim.rule import State, UpdateRule
@@ -59,8 +60,9 @@ class Optimizer:
     **L2** adds lambda * w to the gradient. In a table only touched rows have one: a row is pulled towards zero in the
     steps that touch it, so this is not L2 on the whole table (which costs O(V)); frequent ids are pulled more often.
     **Decay** takes away the share lr_t * decay of *every* weight at every step, before the update, beside the rule and
-    not through it. In a table this is done exactly, but only when a row is next looked up (see `TableDecay`): call
-    `catch_up` before the forward pass and `settle` before the whole table is read.
+    not through it. In a table this is done exactly, but only when a row is next looked up (see `TableDecay`), and so is
+    what a rule does to rows that a step does not touch (see `TableCoasting`): call `catch_up` before the forward pass
+    and `settle` before the whole table is read.
 
     Args:
         model: dense parameters and tables.
@@ -100,6 +102,11 @@ class Optimizer:
         weights |= {name: table.weight.data for name, table in self._tables.items()}
         self._states: dict[str, State] = {n: self._how[n].rule.init_state(w) for n, w in weights.items()}
         self._decays = {n: TableDecay(weights[n], self._how[n].decay) for n in self._tables if self._how[n].decay}
+        self._coasting = {
+            n: TableCoasting(self._how[n].rule, weights[n], self._states[n])
+            for n in self._tables
+            if self._how[n].rule.coasts
+        }
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -109,25 +116,29 @@ class Optimizer:
             table.drop_gradients()
 
     @property
-    def decays_tables(self) -> bool:
+    def defers(self) -> bool:
         """Whether `catch_up` and `settle` have anything to do."""
-        return bool(self._decays)
+        return bool(self._decays or self._coasting)
 
     @torch.no_grad()
     def catch_up(self, rows: Tensor) -> None:
-        """Decay these rows of the tables to where they should be by now: before they are looked up.
+        """Bring these rows of the tables to where they should be by now: before they are looked up.
 
         Args:
             rows: [U] int32, all different.
         """
         for decay in self._decays.values():
             decay.catch_up(rows)
+        for coasting in self._coasting.values():
+            coasting.catch_up(rows, self.learning_rate_multiplier)
 
     @torch.no_grad()
     def settle(self) -> None:
-        """Decay all rows to where they should be by now: before a whole table is read or scored with."""
+        """Bring all rows to where they should be by now: before a whole table is read or scored with."""
         for decay in self._decays.values():
             decay.settle()
+        for coasting in self._coasting.values():
+            coasting.settle(self.learning_rate_multiplier)
 
     @torch.no_grad()
     def step(self, clip_norm: float | None = None) -> None:
@@ -149,7 +160,11 @@ class Optimizer:
             if name in self._decays:
                 self._decays[name].advance(self._learning_rate(name))
                 self._decays[name].catch_up(rows)
+            if name in self._coasting:
+                self._coasting[name].catch_up(rows, self.learning_rate_multiplier)
             self._update(name, self._tables[name].weight.data, rows, grad)
+            if name in self._coasting:
+                self._coasting[name].touched(rows)
         self.zero_grad()
 
     def _learning_rate(self, name: str) -> float:
@@ -173,6 +188,7 @@ class Optimizer:
     def state_dict(self) -> dict[str, Tensor]:
         """All state as a flat dict of tensors, `<parameter>.<state>`; the tensors are the live ones, not copies."""
         states = [*self._states.items(), *((name, decay.state) for name, decay in self._decays.items())]
+        states += ((name, coasting.state) for name, coasting in self._coasting.items())
         flat = {f"{name}.{key}": tensor for name, state in states for key, tensor in state.items()}
         return {**flat, _SCALE: torch.tensor(self.learning_rate_multiplier, dtype=torch.float64)}
 

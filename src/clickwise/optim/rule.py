@@ -59,6 +59,20 @@ class UpdateRule(ABC):
             scale: multiplies the learning rate.
         """
 
+    @property
+    def coasts(self) -> bool:
+        """Whether rows of a table move on in steps that do not touch them."""
+        return False
+
+    def coast(self, weight: Tensor, state: State, missed: Tensor, scale: float) -> None:
+        """What steps without a gradient do, in place on `weight` and `state`.
+
+        Args:
+            weight, state, scale: as in `update`.
+            missed: [U] int64, how many such steps each row had, up to the last one.
+        """
+        assert not self.coasts, "a rule that coasts says how"
+
     def compiled_step(self, state: State, scale: float) -> CompiledStep | None:
         """What a compiled kernel is to do, this once, in place of `update`; None where there is no such kernel.
 

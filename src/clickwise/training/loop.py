@@ -195,7 +195,7 @@ class _Run:
     def _step(self, step: Any) -> None:
         p, c = self.position, self.config
         step = self.objective.completed(step, p.epoch)
-        if self.optimizer.decays_tables:
+        if self.optimizer.defers:
             self.optimizer.catch_up(self.objective.rows_of(step))
         with using(self.precision):
             loss = self.objective.loss(step, p.step + 1)
