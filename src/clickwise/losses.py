@@ -30,7 +30,13 @@ def binary_cross_entropy(
     return total / weight.sum().clamp(min=1e-12)
 
 
-def sampled_softmax(score: Tensor, target: Tensor, log_q: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
+def sampled_softmax(
+    score: Tensor,
+    target: Tensor,
+    log_q: Tensor | None = None,
+    weight: Tensor | None = None,
+    negative: Tensor | None = None,
+) -> Tensor:
     """- 1/B sum_i w_i ln P_i, P_i = exp(c_ii) / sum_j exp(c_ij), c_ij = s_ij - ln q_j.
 
     Subtracting ln q, of the own item as of the others, makes up for candidates that are there more often than others:
@@ -41,47 +47,59 @@ def sampled_softmax(score: Tensor, target: Tensor, log_q: Tensor | None = None, 
         target: [B] int64, the column of each query's own item.
         log_q: [C], ln of the probability that an item is among the candidates; None corrects nothing.
         weight: [B], w >= 0, the reward; None counts as 1.
+        negative: [C] bool, the candidates that others than their own queries choose among; None: all.
 
     Reference: Yi et al. 2019, "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations",
     Eqs. 3-6.
     """
     corrected = score if log_q is None else score - log_q
+    if negative is not None:
+        own = torch.zeros_like(score, dtype=torch.bool).scatter_(1, target.unsqueeze(1), True)
+        corrected = corrected.masked_fill(~(negative | own), -torch.inf)
     loss = F.cross_entropy(corrected, target, reduction="none")
     return loss.mean() if weight is None else (loss * weight).sum() / len(loss)
 
 
-def bayesian_personalized_ranking(score: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+def bayesian_personalized_ranking(
+    score: Tensor, target: Tensor, weight: Tensor | None = None, negative: Tensor | None = None
+) -> Tensor:
     """- 1/B sum_i w_i mean_j ln sigmoid(s_ii - s_ij), over the candidates j that are not the query's own item.
 
     Args:
-        score, target, weight: as in `sampled_softmax`.
+        score, target, weight, negative: as in `sampled_softmax`.
 
     Reference: Rendle et al. 2009, "BPR: Bayesian Personalized Ranking from Implicit Feedback", Section 4.1.
     """
     own = score.gather(1, target.unsqueeze(1))
-    loss = _mean_of_others(F.softplus(score - own), target)
+    loss = _mean_of_others(F.softplus(score - own), target, negative)
     return loss.mean() if weight is None else (loss * weight).sum() / len(loss)
 
 
 def cosine_contrastive(
-    cosine: Tensor, target: Tensor, margin: float, negative_weight: float, weight: Tensor | None = None
+    cosine: Tensor,
+    target: Tensor,
+    margin: float,
+    negative_weight: float,
+    weight: Tensor | None = None,
+    negative: Tensor | None = None,
 ) -> Tensor:
     """1/B sum_i w_i [1 - c_ii + mu mean_j max(0, c_ij - m)], over the candidates j that are not the query's own item.
 
     Args:
         cosine: [B, C], c, of each query and each candidate, not divided by a temperature.
-        target, weight: as in `sampled_softmax`.
+        target, weight, negative: as in `sampled_softmax`.
         margin: m in [-1, 1].
         negative_weight: mu > 0.
 
     Reference: Mao et al. 2021, "SimpleX: A Simple and Strong Baseline for Collaborative Filtering", Eq. 1.
     """
     own = cosine.gather(1, target.unsqueeze(1)).squeeze(1)
-    loss = 1.0 - own + negative_weight * _mean_of_others(F.relu(cosine - margin), target)
+    loss = 1.0 - own + negative_weight * _mean_of_others(F.relu(cosine - margin), target, negative)
     return loss.mean() if weight is None else (loss * weight).sum() / len(loss)
 
 
-def _mean_of_others(penalty: Tensor, target: Tensor) -> Tensor:
-    """Mean over the columns but the target's, [B]."""
-    others = torch.ones_like(penalty).scatter_(1, target.unsqueeze(1), 0.0)
-    return (penalty * others).sum(1) / max(1, penalty.shape[1] - 1)
+def _mean_of_others(penalty: Tensor, target: Tensor, negative: Tensor | None) -> Tensor:
+    """Mean over the columns that are negative, but for the target's, [B]."""
+    kept = penalty.new_ones(penalty.shape[1]) if negative is None else negative.to(penalty.dtype)
+    own, count = penalty.gather(1, target.unsqueeze(1)).squeeze(1), kept.sum() - kept[target]
+    return (penalty @ kept - own * kept[target]) / count.clamp(min=1.0)

@@ -42,6 +42,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("masknet", {"structure": "parallel"}),
     ("pnn", {"products": "both"}),
     ("two_tower", {"attention": True, "learn_temperature": True}),
+    ("two_tower", {"gamma": 0.8, "query_dropout": 0.2}),
     ("xdeepfm", {"cin_layer_dims": (3,)}),
 ]
 CASES = [*((name, {}, "sequences") for name in models), *((name, more, "sequences") for name, more in VARIANTS)]

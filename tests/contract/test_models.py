@@ -50,13 +50,14 @@ VARIANTS = {
     "two_tower": [
         {"hidden_dims": [], "normalize": False},
         {"attention": True},
+        {"gamma": 0.8, "query_dropout": 0.2, "hidden_dims": []},
         {"learn_temperature": True, "batch_norm": True},
     ],
     "xdeepfm": [{"cin_layer_dims": [3]}, {"embedding_dropout": 0.3, "dropout": 0.2}],
 }
 OF_SEQUENCES = ("din",)
 WITHOUT_MLP = ("autoint", "masknet", "two_tower")  # may have no hidden layers
-NO_DROPOUT = {"dropout": 0.0, "embedding_dropout": 0.0, "mlp1_dropout": 0.0, "mlp2_dropout": 0.0}
+NO_DROPOUT = dict.fromkeys(("dropout", "embedding_dropout", "mlp1_dropout", "mlp2_dropout", "query_dropout"), 0.0)
 CASES = [(name, {}) for name in models] + [(name, more) for name in VARIANTS for more in VARIANTS[name]]
 every_model = pytest.mark.parametrize(("name", "more"), CASES, ids=[f"{n}-{'-'.join(m)}".strip("-") for n, m in CASES])
 RUNS = [(n, m, spec) for n, m in CASES for spec in SPECS if n not in OF_SEQUENCES or spec == "sequences"]

@@ -18,6 +18,9 @@ CONFIGS = {
     "layers": TwoTower.Config(embedding_dim=4, hidden_dims=(6, 5, 3)),
     "attention": TwoTower.Config(embedding_dim=4, attention=True, hidden_dims=(5,)),
     "attended_sums": TwoTower.Config(embedding_dim=4, attention=True, normalize=False),
+    "mapped_sums": TwoTower.Config(embedding_dim=4, gamma=0.7),
+    "mapped_layers": TwoTower.Config(embedding_dim=4, gamma=0.2, hidden_dims=(5,)),
+    "attended_and_mapped": TwoTower.Config(embedding_dim=4, attention=True, gamma=0.6),
     "learned_temperature": TwoTower.Config(embedding_dim=4, hidden_dims=(3,), learn_temperature=True),
 }
 
@@ -43,7 +46,8 @@ def formula(config: TwoTower.Config):
         )
 
     def logit(weights, spec, ids, dense, slot_weights):
-        sequences = {f.name for f in spec.base.fields if f.shares} if config.attention else set()
+        apart = config.attention or config.gamma is not None
+        sequences = {f.name for f in spec.base.fields if f.shares} if apart else set()
         named = _Named(spec)
         vectors = vectors_of(weights["table.weight"], spec.base, ids, slot_weights)
         sides = []
@@ -54,12 +58,19 @@ def formula(config: TwoTower.Config):
                 for v, name in zip(vectors, named.vector_names, strict=True)
                 if name in fields and name not in sequences
             ]
-            attended = [
-                attention(weights, f"{side}_attention.{i}", spec, name, ids, slot_weights)
-                for i, name in enumerate(name for name in fields if name in sequences)
-            ]
+            mine = [name for name in fields if name in sequences]
+            if config.attention:
+                pooled = [
+                    attention(weights, f"{side}_attention.{i}", spec, name, ids, slot_weights)
+                    for i, name in enumerate(mine)
+                ]
+            else:
+                pooled = [v for v, name in zip(vectors, named.vector_names, strict=True) if name in mine]
+            if config.gamma is not None and mine:
+                plain = [config.gamma * v for v in plain]
+                pooled = [(1.0 - config.gamma) * (weights[f"{side}_mix.weights.{i}"] @ x) for i, x in enumerate(pooled)]
             numbers = np.array([x for x, name in zip(dense, spec.dense, strict=True) if (name in spec.item) == of_item])
-            sides.append(of_side(weights, side, [*plain, *attended], numbers))
+            sides.append(of_side(weights, side, [*plain, *pooled], numbers))
         scale = np.exp(weights["log_scale"][0]) if config.learn_temperature else 1.0 / config.temperature
         return scale * sum(sides[0] * sides[1]) + weights["bias"][0]
 
@@ -81,7 +92,7 @@ def test_logit_is_that_of_the_formula(config: TwoTower.Config, spec: InputSpec) 
     torch.testing.assert_close(model(batch), expected(model, spec, batch, formula(config)), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("config", ["layers", "attention"])
+@pytest.mark.parametrize("config", ["layers", "attention", "mapped_sums"])
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
 def test_the_vectors_of_each_side_alone_give_the_same_logit(config: str, spec: InputSpec) -> None:
     model, batch = build(CONFIGS[config], spec), batch64(spec)

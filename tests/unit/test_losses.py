@@ -77,3 +77,15 @@ def test_pairwise_and_cosine_losses_leave_the_own_item_out_of_the_others():
     assert cosine_contrastive(score, target, 0.4, 4.0).item() == pytest.approx(sum(contrasts) / 2)
     found = cosine_contrastive(score, target, 0.4, 4.0, weight).item()
     assert found == pytest.approx((contrasts[0] + 2.0 * contrasts[1]) / 2)
+
+
+def test_candidates_that_are_no_negatives_count_for_their_own_queries_alone():
+    """The second and third: the first query's own item is none of them, the second one's is."""
+    score, target, negative = torch.tensor(SCORE), torch.tensor(TARGET), torch.tensor([False, True, True])
+    powers = [[math.exp(s) for s in row] for row in SCORE]
+    softmax = -math.log(powers[0][0] / sum(powers[0])) - math.log(powers[1][2] / (powers[1][1] + powers[1][2]))
+    assert sampled_softmax(score, target, negative=negative).item() == pytest.approx(softmax / 2)
+    pairs = (math.log(1 + math.exp(0.5 - 2.0)) + math.log(1 + math.exp(-1.0 - 2.0))) / 2 + math.log(1 + math.exp(-2.0))
+    assert bayesian_personalized_ranking(score, target, negative=negative).item() == pytest.approx(pairs / 2)
+    contrast = (1 - 2.0) + 4.0 * 0.1 / 2 + (1 - 3.0) + 4.0 * 0.6
+    assert cosine_contrastive(score, target, 0.4, 4.0, negative=negative).item() == pytest.approx(contrast / 2)

@@ -8,6 +8,7 @@ from clickwise.layers.embedding import Embedding
 from clickwise.layers.embedding_table import EmbeddingTable
 from clickwise.layers.feature_gate import FeatureGate
 from clickwise.layers.fm import FMInteraction, bi_interaction
+from clickwise.layers.history_mix import HistoryMix
 from clickwise.layers.linear import Linear
 from clickwise.layers.mask_block import MaskBlock
 from clickwise.layers.mlp import MLP, Activation, flat_input
@@ -34,6 +35,7 @@ __all__ = [
     "EmbeddingTable",
     "FMInteraction",
     "FeatureGate",
+    "HistoryMix",
     "Linear",
     "MaskBlock",
     "Pooling",

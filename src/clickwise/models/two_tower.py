@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clickwise.batch import Batch
 from clickwise.config import require
-from clickwise.layers import AttentionPooling, EmbeddingTable, Pooling, Tower
+from clickwise.layers import AttentionPooling, EmbeddingTable, HistoryMix, Pooling, Tower
 from clickwise.models.checks import check_dropout, check_embedding, check_widths
 from clickwise.models.ranker import Ranker
 from clickwise.registry import register_model
 from clickwise.schema import PADDING_ROW, InputSpec
+
+_Sequence = tuple[slice, range]
 
 
 @register_model("two_tower")
@@ -24,12 +27,13 @@ class TwoTower(Ranker):
 
     Neither tower sees the other's features, so that the vectors of all items can be made once and searched by dot
     product. Both look their ids up in one table. A sequence of past items is one vector of its tower's input: the mean
-    or sum of its entries, or, with `attention`, as `AttentionPooling` weighs them. Trained for retrieval, as it is
-    unless told otherwise, only <u, v> counts and b stays where it was; trained on the logistic loss, the logit is one
-    like any other.
+    or sum of its entries, or, with `attention`, as `AttentionPooling` weighs them; with `gamma` it is then mapped and
+    weighed against the rest, as in SimpleX (`HistoryMix`). Trained for retrieval, as it is unless told otherwise, only
+    <u, v> counts and b stays where it was; trained on the logistic loss, the logit is one like any other.
 
     Reference: Huang et al. 2013, "Learning Deep Structured Semantic Models for Web Search using Clickthrough Data";
-    Yi et al. 2019, "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", Section 3.
+    Yi et al. 2019, "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", Section 3; Mao et
+    al. 2021, "SimpleX: A Simple and Strong Baseline for Collaborative Filtering", for gamma.
     """
 
     objective: ClassVar[str] = "sampled_softmax"
@@ -38,14 +42,19 @@ class TwoTower(Ranker):
     class Config:
         """Keys of both towers.
 
-        embedding_dim: of the ids' vectors. attention: over the entries of sequences. hidden_dims, dropout, batch_norm,
-        normalize: as in `Tower`. temperature: tau > 0, where it starts if `learn_temperature`.
+        embedding_dim: of the ids' vectors, which start as N(0, init_std^2). attention: over the entries of sequences.
+        gamma: as in `HistoryMix`; none leaves sequences as they are. hidden_dims, dropout, batch_norm, normalize: as in
+        `Tower`. query_dropout: share of the elements of u set to zero in training, the others scaled up. temperature:
+        tau > 0, where it starts if `learn_temperature`.
         """
 
         embedding_dim: int = 64
+        init_std: float = 0.01
         attention: bool = False
+        gamma: float | None = None
         hidden_dims: tuple[int, ...] = ()
         dropout: float = 0.0
+        query_dropout: float = 0.0
         batch_norm: bool = False
         normalize: bool = True
         temperature: float = 0.1
@@ -53,8 +62,12 @@ class TwoTower(Ranker):
 
         def __post_init__(self) -> None:
             check_embedding(self.embedding_dim, 0.0)
+            require(0.0 < self.init_std < math.inf, "init_std", self.init_std, "a number > 0")
             check_widths("hidden_dims", self.hidden_dims, at_least=0)
             check_dropout("dropout", self.dropout)
+            check_dropout("query_dropout", self.query_dropout)
+            within = self.gamma is None or 0.0 <= self.gamma < 1.0
+            require(within, "gamma", self.gamma, "a number in [0, 1), or none")
             require(0.0 < self.temperature < math.inf, "temperature", self.temperature, "a number > 0")
 
     def __init__(self, config: Config, inputs: InputSpec) -> None:
@@ -70,14 +83,22 @@ class TwoTower(Ranker):
                 list(inputs.item),
                 f"features for both sides, and the {name} has none; name the column of the item by schema.item",
             )
-        self.table = EmbeddingTable(base.num_rows, config.embedding_dim, 0.01)
+        self.table = EmbeddingTable(base.num_rows, config.embedding_dim, config.init_std)
         self.pooling, *self.poolings = (Pooling.of(part) for part in (base, *base.sides))
         self._places = [inputs.places(side) for side in base.sides]
         where = base.vectors()
         self._of_side = [[vector for f in side.fields for vector in where[f.name]] for side in base.sides]
-        self._sequences = [_sequences(side) if config.attention else [] for side in base.sides]
+        apart = config.attention or config.gamma is not None
+        self._sequences = [_sequences(side) if apart else [] for side in base.sides]
         self.query_attention, self.item_attention = (
-            nn.ModuleList(AttentionPooling(config.embedding_dim) for _ in sequences) for sequences in self._sequences
+            nn.ModuleList(AttentionPooling(config.embedding_dim) for _ in sequences if config.attention)
+            for sequences in self._sequences
+        )
+        self.query_mix, self.item_mix = (
+            HistoryMix(config.embedding_dim, len(sequences), config.gamma)
+            if sequences and config.gamma is not None
+            else None
+            for sequences in self._sequences
         )
         self.query_tower, self.item_tower = (
             Tower(
@@ -129,20 +150,31 @@ class TwoTower(Ranker):
         return self.scaled((query * item).sum(1)) + self.bias
 
     def _vectors(self, side: int, v: Tensor, batch: Batch) -> Tensor:
-        """A side's vectors [B, K], of those of its ids [B, F, D]: a tower is given attended sequences last."""
+        """A side's vectors [B, K], of those of its ids [B, F, D]; sequences that are attended or mapped come last."""
         sequences = self._sequences[side]
-        tower, attention = ((self.query_tower, self.query_attention), (self.item_tower, self.item_attention))[side]
+        tower, attention, mix = (
+            (self.query_tower, self.query_attention, self.query_mix),
+            (self.item_tower, self.item_attention, self.item_mix),
+        )[side]
         if sequences:
-            entries = {place for _, vectors in sequences for place in vectors}
-            parts = [v[:, [place for place in range(v.shape[1]) if place not in entries]]]
-            for attend, (slots, vectors) in zip(attention, sequences, strict=True):
-                filled = batch.sparse[:, slots] != PADDING_ROW
-                parts.append(attend(v[:, vectors.start : vectors.stop], filled).unsqueeze(1))
-            v = torch.cat(parts, 1)
-        return tower(v, batch.dense)
+            entries = [place for _, vectors in sequences for place in vectors]
+            others = v[:, [place for place in range(v.shape[1]) if place not in entries]]
+            pooled = self._attended(attention, sequences, v, batch) if self.config.attention else v[:, entries]
+            v = torch.cat([others, pooled], 1) if mix is None else mix(others, pooled)
+        out: Tensor = tower(v, batch.dense)
+        dropout = self.config.query_dropout
+        return F.dropout(out, dropout, self.training) if dropout and side == 0 else out
+
+    def _attended(self, attention: nn.ModuleList, sequences: list[_Sequence], v: Tensor, batch: Batch) -> Tensor:
+        """One vector of each sequence [B, S, D], from those of its entries."""
+        pooled = []
+        for attend, (slots, vectors) in zip(attention, sequences, strict=True):
+            filled = batch.sparse[:, slots] != PADDING_ROW
+            pooled.append(attend(v[:, vectors.start : vectors.stop], filled))
+        return torch.stack(pooled, 1)
 
 
-def _sequences(side: InputSpec) -> list[tuple[slice, range]]:
+def _sequences(side: InputSpec) -> list[_Sequence]:
     """The slots of each sequence, and which of the side's vectors its entries are."""
     vectors = side.vectors()
     return [(slots, vectors[field.name]) for field, slots in side.slots() if field.shares]

@@ -19,6 +19,7 @@ class RetrievalConfig:
     """How queries and candidates meet in training for retrieval.
 
     Args:
+        in_batch_negatives: the items of a batch are candidates for all its queries; else each is one for its own alone.
         uniform_negatives: items drawn from all items for each step, as candidates beside those of the batch.
         hard_negatives: items of each step, from the second pass on, that the model itself scores highest for some of
             the queries: candidates too (see `HardNegatives`).
@@ -29,6 +30,7 @@ class RetrievalConfig:
         negative_weight: of `cosine_contrastive`, > 0.
     """
 
+    in_batch_negatives: bool = True
     uniform_negatives: int = 0
     hard_negatives: int = 0
     correct_sampling: bool = True
@@ -39,6 +41,8 @@ class RetrievalConfig:
     def __post_init__(self) -> None:
         for key in ("uniform_negatives", "hard_negatives"):
             require(getattr(self, key) >= 0, key, getattr(self, key), "a whole number >= 0")
+        some = self.in_batch_negatives or self.uniform_negatives > 0
+        require(some, "uniform_negatives", self.uniform_negatives, "> 0 where in_batch_negatives is off")
         require(0.0 <= self.frequency_rate <= 1.0, "frequency_rate", self.frequency_rate, "a number in [0, 1]")
         require(-1.0 <= self.margin <= 1.0, "margin", self.margin, "a number in [-1, 1]")
         require(0.0 < self.negative_weight < float("inf"), "negative_weight", self.negative_weight, "a number > 0")

@@ -53,3 +53,15 @@ def test_the_width_of_the_vectors_of_two_towers_is_that_of_their_last_layers(hid
     query, item = model.split(make_batch(TWO_SIDES, 5, seed=1))
     assert model.dim == width
     assert model.query(query).shape == model.item(item).shape == (5, width)
+
+
+def test_dropout_of_the_query_leaves_the_item_and_scoring_alone():
+    config = TwoTower.Config(embedding_dim=64, query_dropout=0.3)
+    model = build_model(config, TWO_SIDES, 1).eval()
+    query, item = model.split(make_batch(TWO_SIDES, 40, seed=1))
+    whole, items = model.query(query), model.item(item)
+    dropped = model.train().query(query)
+    stays = dropped != 0
+    torch.testing.assert_close(dropped[stays], whole[stays] / 0.7)
+    assert stays.float().mean() == pytest.approx(0.7, abs=0.04)
+    torch.testing.assert_close(model.item(item), items)

@@ -35,8 +35,9 @@ class Candidates:
         item: the items' slots: first those of the batch, then those drawn, then the hard ones.
         names: [C] uint64, the items by name.
         in_batch: how many of the items come from the batch.
-        hard: how many were found by the model itself.
         target: [B] int64, each query's own item.
+        negative: [C] bool, those that queries choose among beside their own; None: all.
+        hard: how many were found by the model itself.
     """
 
     query: Batch
@@ -44,6 +45,7 @@ class Candidates:
     names: np.ndarray
     in_batch: int
     target: Tensor
+    negative: Tensor | None = None
     hard: int = 0
 
     def __len__(self) -> int:
@@ -56,7 +58,8 @@ class RetrievalObjective(Objective):
     Rows with label 0 are left out. Candidates are distinct, so that an item is never its own negative (no accidental
     hits) and popular ones count once; the probability that an item is among them, for the correction, is therefore that
     of being in a batch, which `FrequencyEstimator` learns as it goes, or being drawn: q = 1 - (1 - p) (1 - U / C).
-    Hard ones (`HardNegatives`) are there for certain, so that nothing is corrected for them.
+    Hard ones (`HardNegatives`) are there for certain, so that nothing is corrected for them. Without in-batch negatives
+    all items but the own one are drawn, each as likely as any other, and nothing is corrected.
 
     Reference: Yi et al. 2019; Yang et al. 2020, "Mixed Negative Sampling for Learning Two-tower Neural Networks in
     Recommendations", for the drawn ones.
@@ -90,15 +93,20 @@ class RetrievalObjective(Objective):
         names, first, target = np.unique(names_of(own), return_index=True, return_inverse=True)
         item = own.take(torch.from_numpy(first))
         count = min(self._config.uniform_negatives, len(self.corpus))
+        drawn = np.empty(0, np.int64)
         if count:
             drawn = random.choice(len(self.corpus), count, replace=False, shuffle=False)
+        negative = None if self._config.in_batch_negatives else np.isin(names, self.corpus.names[drawn])
+        if count:
             drawn = drawn[~np.isin(self.corpus.names[drawn], names)]
             more = self.corpus.items.take(torch.from_numpy(drawn))
             item = Batch(item.sparse, item.dense, item.slot_weight).followed_by(more)
             names = np.concatenate([names, self.corpus.names[drawn]])
         for part, pooling in zip((query, item), self._model.poolings, strict=True):
             part.distinct_of(pooling.groups)
-        return Candidates(query, item, names, len(first), torch.from_numpy(target.astype(np.int64)))
+        return Candidates(
+            query, item, names, len(first), torch.from_numpy(target.astype(np.int64)), _extended(negative, len(names))
+        )
 
     def completed(self, step: Candidates, epoch: int) -> Candidates:
         """The step with its hard negatives."""
@@ -110,7 +118,9 @@ class RetrievalObjective(Objective):
         rows = self._hard.find(vectors.numpy(), step.names)
         item = Batch(step.item.sparse, step.item.dense, step.item.slot_weight)
         item = item.followed_by(self.corpus.items.take(torch.from_numpy(rows)))
-        return replace(step, item=item, names=np.concatenate([step.names, self.corpus.names[rows]]), hard=len(rows))
+        names = np.concatenate([step.names, self.corpus.names[rows]])
+        negative = None if step.negative is None else _extended(step.negative.numpy(), len(names))
+        return replace(step, item=item, names=names, negative=negative, hard=len(rows))
 
     def rows_of(self, step: Candidates) -> Tensor:
         parts = zip((step.query, step.item), self._model.poolings, strict=True)
@@ -124,18 +134,19 @@ class RetrievalObjective(Objective):
             """Of some queries' scores [b, C]."""
             target, weight = step.target[part], None if step.query.weight is None else step.query.weight[part]
             if self._loss == "cosine_contrastive":
-                return cosine_contrastive(score, target, c.margin, c.negative_weight, weight)
+                return cosine_contrastive(score, target, c.margin, c.negative_weight, weight, step.negative)
             if self._loss == "bpr":
-                return bayesian_personalized_ranking(score, target, weight)
-            return sampled_softmax(score, target, log_q, weight)
+                return bayesian_personalized_ranking(score, target, weight, step.negative)
+            return sampled_softmax(score, target, log_q, weight, step.negative)
 
         return by_blocks(of_scores, query if self._loss == "cosine_contrastive" else self._model.scaled(query), item)
 
     def _log_q(self, step: Candidates, number: int) -> Tensor | None:
         """[C], ln of the probability that an item is a candidate; None where it is not to be corrected."""
-        if self._loss != "sampled_softmax" or not self._config.correct_sampling:
+        c = self._config
+        if self._loss != "sampled_softmax" or not (c.correct_sampling and c.in_batch_negatives):
             return None
-        drawn = min(self._config.uniform_negatives, len(self.corpus)) / len(self.corpus)
+        drawn = min(c.uniform_negatives, len(self.corpus)) / len(self.corpus)
         absent = (1.0 - self._in_batch(step, number)) * (1.0 - drawn)
         absent[len(absent) - step.hard :] = 0.0
         return torch.log1p(-absent).clamp(min=-30.0)
@@ -158,3 +169,8 @@ class RetrievalObjective(Objective):
 
     def state(self) -> dict[str, Tensor]:
         return {**(self._frequency.state() if self._frequency else {}), **self._hard.state()}
+
+
+def _extended(negative: np.ndarray | None, count: int) -> Tensor | None:
+    """[count] bool: as said of the first, and true for the rest."""
+    return None if negative is None else torch.from_numpy(np.append(negative, np.ones(count - len(negative), bool)))

@@ -105,6 +105,27 @@ def test_the_loss_of_a_step_worked_by_hand() -> None:
     assert loss == pytest.approx(total / len(u), rel=1e-5)
 
 
+def test_without_in_batch_negatives_a_query_chooses_among_its_own_item_and_those_drawn() -> None:
+    asked = objective(in_batch_negatives=False, uniform_negatives=15, hard_negatives=2)
+    step = asked.completed(next(asked.steps(16, 5, 0)), 1)
+    again = next(objective(uniform_negatives=15).steps(16, 5, 0))  # the same are drawn, those of the batch left out
+    drawn = set(np.random.default_rng([5, 0]).choice(len(asked.corpus), 15, replace=False, shuffle=False).tolist())
+    assert step.negative is not None and step.hard > 0 and step.negative[-step.hard :].all()
+    before = step.negative[: -step.hard]
+    assert [int(row) in drawn for row in asked.corpus.find(step.names[: -step.hard])] == before.tolist()
+    assert int(before.sum()) == 15
+    assert 15 - int(step.negative[: step.in_batch].sum()) == len(again.names) - again.in_batch
+    towers = asked._model.eval()
+    scores = (towers.query(step.query) @ towers.item(step.item).t() / 0.2).tolist()
+    total = 0.0
+    for row, own in zip(scores, step.target.tolist(), strict=True):
+        among = [math.exp(s) for j, s in enumerate(row) if j == own or step.negative[j]]
+        total -= math.log(math.exp(row[own]) / sum(among))
+    assert asked.loss(step, 1).item() == pytest.approx(total / len(scores), rel=1e-5)
+    with pytest.raises(ConfigError, match="uniform_negatives"):
+        RetrievalConfig(in_batch_negatives=False)
+
+
 def test_the_correction_by_counts_is_the_chance_to_be_in_a_batch() -> None:
     asked = objective(frequency_rate=0.0, uniform_negatives=3)
     step = next(asked.steps(16, 5, 0))
