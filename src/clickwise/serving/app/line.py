@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from clickwise.serving.app.http import TurnedAway
@@ -14,6 +15,8 @@ T = TypeVar("T")
 
 _WEIGHT = 0.05
 """Of the latest turn in the mean."""
+_FEW = 4
+"""Turns in which most bodies are read."""
 
 
 class _Job(NamedTuple):
@@ -39,6 +42,7 @@ class Line:
         self._waiting: deque[_Job] = deque()
         self._began = 0.0  # the turn that goes on; 0 while nobody waits
         self._since = 0.0  # when somebody waited first, after nobody did
+        self._coming: dict[object, float] = {}  # who was let in and is still being read, since when
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -48,8 +52,27 @@ class Line:
         """For how long, about, what is seen now was there before: the loop looks once a turn."""
         return self.turn_s if self._waiting else 0.0
 
-    def check(self, until: float) -> None:
-        """Whether a job that joined now would be done in time. Who finds nobody waiting is always let in.
+    @contextmanager
+    def coming(self, until: float) -> Iterator[None]:
+        """Meanwhile somebody is read who will join. For a few turns he counts as if he had: then he is slow.
+
+        Raises:
+            TurnedAway: as `check` does, counting those who come before him.
+        """
+        now = time.perf_counter()
+        for who in [who for who, since in self._coming.items() if now - since > _FEW * self.turn_s]:
+            del self._coming[who]
+        self.check(until, len(self._coming))
+        who = object()
+        self._coming[who] = now
+        try:
+            yield
+        finally:
+            self._coming.pop(who, None)
+
+    def check(self, until: float, coming: int = 0) -> None:
+        """Whether a job that joined now, after so many that are coming, would be done in time. Who finds nobody waiting
+        is always let in.
 
         Args:
             until: when it is too late, on the clock of `time.perf_counter`.
@@ -65,7 +88,7 @@ class Line:
         left = until - now
         if now - self._since > left:
             left /= 2
-        if (len(self._waiting) + 1) * self.turn_s > left:
+        if (len(self._waiting) + coming + 1) * self.turn_s > left:
             raise TurnedAway("it would be scored after its deadline; try again later or elsewhere")
 
     async def run(self, work: Callable[[], T], until: float) -> T:

@@ -80,8 +80,8 @@ class Scoring:
             Disconnected: the client left.
         """
         request.read_s -= self.line.lag_s
-        self.line.check(request.until(self.config.deadline_s))
-        body = await request.body(self.config.max_body_bytes, self.config.body_s, self.held)
+        with self.line.coming(request.until(self.config.deadline_s)):
+            body = await request.body(self.config.max_body_bytes, self.config.body_s, self.held)
         request.read_s -= (1 + request.parts) * self.line.lag_s
         return body
 

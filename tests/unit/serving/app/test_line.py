@@ -12,7 +12,7 @@ from clickwise.serving.app.http import TurnedAway
 from clickwise.serving.app.line import Line
 
 
-def waiting(line: Line, number: int, turn_s: float = 0.01) -> None:
+def waiting(line: Line, number: int, turn_s: float = 1.0) -> None:
     """Let so many wait, each for a turn."""
     line.turn_s = turn_s
     for _ in range(number):
@@ -31,8 +31,8 @@ def fits(line: Line, within_s: float) -> bool:
 def test_its_own_turn_counts_too() -> None:
     line = Line(64)
     waiting(line, 4)
-    assert fits(line, 0.055) and not fits(line, 0.045)
-    assert line.lag_s == 0.01
+    assert fits(line, 5.5) and not fits(line, 4.5)
+    assert line.lag_s == 1.0
 
 
 def test_who_finds_nobody_waiting_is_let_in() -> None:
@@ -51,9 +51,23 @@ def test_no_more_than_a_few() -> None:
 def test_a_line_that_stands_is_kept_short() -> None:
     line = Line(64)
     waiting(line, 4)
-    line._since -= 1.0
-    assert fits(line, 0.11) and not fits(line, 0.09)
-    assert fits(line, 1.1), "who has time sees no standing line"
+    line._since -= 100.0
+    assert fits(line, 11.0) and not fits(line, 9.0)
+    assert fits(line, 110.0), "who has time sees no standing line"
+
+
+def test_who_is_being_read_counts_until_he_is_slow() -> None:
+    line, until = Line(64), time.perf_counter() + 5.5
+    waiting(line, 2)
+    with line.coming(until), line.coming(until):
+        with pytest.raises(TurnedAway), line.coming(until - 1.0):
+            pass
+        assert fits(line, 3.5), "he has been read, and is before them"
+        for who in line._coming:
+            line._coming[who] -= 5.0
+        with line.coming(until - 1.0):
+            assert len(line._coming) == 1
+    assert not line._coming
 
 
 @pytest.mark.parametrize("works_s", [0.0, 0.002])
