@@ -17,6 +17,8 @@ _WEIGHT = 0.05
 """Of the latest turn in the mean."""
 _FEW = 4
 """Turns in which most bodies are read."""
+_STANDS = 4
+"""Times as long as whoever comes has: bursts that a server can carry are over by then."""
 
 
 class _Job(NamedTuple):
@@ -29,8 +31,8 @@ class Line:
     """Work is done in the thread of the event loop, one piece between two rounds of the loop: whoever arrives
     meanwhile is let in or turned away before the next piece begins, and nothing is handed from thread to thread.
 
-    Where somebody has always waited for as long as whoever comes has time, there are more jobs than can be done, and a
-    long line only makes all of them late: then it is kept so short that he waits for half of his time.
+    Where somebody has always waited for much longer than whoever comes has time, there are more jobs than can be done,
+    and a long line only makes all of them late: then it is kept so short that he waits for half of his time.
 
     Args:
         most: jobs that may wait.
@@ -86,7 +88,7 @@ class Line:
             return
         now = time.perf_counter()
         left = until - now
-        if now - self._since > left:
+        if now - self._since > _STANDS * left:
             left /= 2
         if (len(self._waiting) + coming + 1) * self.turn_s > left:
             raise TurnedAway("it would be scored after its deadline; try again later or elsewhere")
