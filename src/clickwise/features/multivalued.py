@@ -12,6 +12,7 @@ import pyarrow as pa
 from clickwise.config import require
 from clickwise.errors import BundleError, DataError
 from clickwise.features.arrays import codes, is_list, plain
+from clickwise.features.finite import LARGEST
 from clickwise.features.state_values import read_whole
 from clickwise.features.token_lists import to_number_lists, to_token_lists, without_missing
 from clickwise.features.tokens import to_cells
@@ -187,14 +188,15 @@ def parse_weights(options: MultiValueOptions, column: pa.Array) -> pa.ListArray:
 def slot_weights(parsed: pa.Array, weights: pa.ListArray, length: int) -> np.ndarray:
     """[n, length] float32 weight of each slot: 1 where a weight or the whole list is missing, 0 where a slot is empty.
 
-    `weights` must have as many values as `parsed` in each row, unless the row has none (`weights_mismatch`).
+    `weights` must have as many values as `parsed` in each row, unless the row has none (`weights_mismatch`). Those that
+    are too large for float32 count as the largest that is not.
     """
     lengths = list_lengths(parsed)
     given = np.diff(weights.offsets.to_numpy())
     used = np.maximum(lengths, 1)[:, None] > np.arange(length)  # a row without values has its MISSING id in slot 0
     out = place(weights.flatten().to_numpy(zero_copy_only=False), given, np.full((len(parsed), length), np.nan))
     out[np.isnan(out)] = 1.0
-    return np.where(used, out, 0.0).astype(np.float32)
+    return np.where(used, np.clip(out, -LARGEST, LARGEST), 0.0).astype(np.float32)
 
 
 def weights_mismatch(parsed: pa.Array, weights: pa.ListArray) -> np.ndarray:
