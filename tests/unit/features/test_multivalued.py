@@ -64,6 +64,8 @@ def test_slot_weights() -> None:
     weights = pa.array([[0.5, None], None, None, [1.0, 2.0, 3.0], [4.0]])
     assert weights_mismatch(parsed, weights).tolist() == []
     assert slot_weights(parsed, weights, 2).tolist() == [[0.5, 1.0], [1.0, 0.0], [1.0, 0.0], [1.0, 2.0], [4.0, 0.0]]
+    beyond = pa.array([[1e43, -1e300]], pa.list_(pa.float64()))
+    np.testing.assert_allclose(slot_weights(pa.array([["a", "b"]]), beyond, 2), [[3e38, -3e38]])
     assert weights_mismatch(parsed, pa.array([[1.0], [1.0], [1.0], [1.0], []], pa.list_(pa.float64()))).tolist() == [
         0,
         2,
