@@ -45,7 +45,7 @@ class Engine:
 
     Attributes:
         version: its name: the first digits of the checksum of its manifest.
-        card: what it is: model, metrics, calibrator, data, training, created.
+        card: what it is: model, metrics, calibrator, data, training, created, precision.
         columns: the raw columns that a row may have, in the order of the schema.
         kinds: "text", "number", "time" or "list", for each of them.
         features: digits of its features; versions that have them in common encode alike.
@@ -65,7 +65,9 @@ class Engine:
         lookups: Lookups,
     ) -> None:
         self.version = name_of(folder)
-        self.card: Mapping[str, Any] = MappingProxyType({key: manifest[key] for key in _CARD if key in manifest})
+        self.precision = graph.precision
+        told = {key: manifest[key] for key in _CARD if key in manifest}
+        self.card: Mapping[str, Any] = MappingProxyType({**told, "precision": self.precision})
         self.kinds: Mapping[str, str] = MappingProxyType(_with_keys(kinds_of(pipeline), lookups))
         self.columns = tuple(self.kinds)
         self.features = version.features_digest(manifest)
@@ -77,7 +79,6 @@ class Engine:
         )
         self._encoder = Encoder(pipeline)
         self._graph = graph
-        self.precision = graph.precision
         self._calibrator = calibrator
         self._lookups = lookups
         self._reader: Reader = reader_of(self.kinds)

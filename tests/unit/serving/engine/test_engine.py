@@ -85,6 +85,7 @@ def test_what_an_engine_says_of_itself(served: Any) -> None:
     assert (engine.kinds["user_id"], engine.kinds["user_age"], engine.kinds["timestamp"]) == ("text", "number", "time")
     assert engine.card["model"]["name"] == bundle.model_name
     assert engine.card["metrics"] == bundle.provenance.metrics
+    assert engine.card["precision"] == engine.precision == "fp32"
     assert ("calibrator" in engine.card) == (bundle.calibrator is not None)
     assert len(engine.version) == 12
     json.dumps(dict(engine.card))

@@ -74,7 +74,8 @@ function card(version) {
   const bins = measured.reliability || [];
   const left = h("div", {},
     h("div", { class: "head" }, h("span", { class: "name" }, (told.model && told.model.name) || "a model"), h("span", { class: "pill good" }, `version ${version.number}`),
-      told.calibrator ? h("span", { class: "pill" }, "calibrated: " + told.calibrator.method) : null),
+      told.calibrator ? h("span", { class: "pill" }, "calibrated: " + told.calibrator.method) : null,
+      told.precision ? h("span", { class: "pill" }, told.precision) : null),
     h("p", { class: "muted first" }, trained(told.created, training.rows, data.source)),
     part ? h("h3", {}, `On ${part === "test" ? "test" : "validation"} rows`, measured.rows ? h("span", { class: "muted" }, ` · ${number(measured.rows, 0)}, ${number(measured.positives, 0)} clicks`) : null) : null,
     part ? h("dl", { class: "figures" }, Object.entries(told.metrics[part]).filter(([, value]) => value !== null)
