@@ -188,6 +188,7 @@ class _Run:
             self._validate()
         elif not self.validates:
             self.optimizer.settle()
+            p.loss_sum, p.loss_rows = 0.0, 0
             with self._averaged():
                 pass
         return True

@@ -171,6 +171,25 @@ def test_without_validation_rows_the_last_weights_stay():
     assert result.rows_seen == 2400
 
 
+class Losses(Progress):
+    """The losses that are shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[float] = []
+
+    def advance(self, rows: int = 0, **figures: float) -> None:
+        self.shown += [figures["loss"]] if "loss" in figures else []
+
+
+def test_the_loss_that_is_shown_is_that_of_the_pass_with_validation_rows_and_without():
+    config = dataclasses.replace(CONFIG, batch_size=len(TRAIN), validate_every=0, reduce_on_plateau=1.0)
+    with_valid, without = Losses(), Losses()
+    train_model(model(), TRAIN, VALID, config, with_valid)
+    train_model(model(), TRAIN, None, config, without)
+    assert len(without.shown) == config.epochs
+    assert without.shown == with_valid.shown
+
+
 def test_threads_are_put_back():
     before = torch.get_num_threads()
     train_model(model(LR.Config()), TRAIN, None, dataclasses.replace(CONFIG, epochs=1, threads=before + 1))
