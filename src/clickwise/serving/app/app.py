@@ -7,7 +7,7 @@ import gc
 import hmac
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,19 @@ from clickwise.serving.app.beside import give_back_memory, step_back
 from clickwise.serving.app.config import ServerConfig
 from clickwise.serving.app.documentation import Documentation
 from clickwise.serving.app.explaining import Explaining
-from clickwise.serving.app.http import Disconnected, Handler, Receive, Refused, Request, Response, Send, json_response
+from clickwise.serving.app.http import (
+    LET_IN,
+    Disconnected,
+    Handler,
+    Message,
+    Receive,
+    Refused,
+    Request,
+    Response,
+    Send,
+    TurnedAway,
+    json_response,
+)
 from clickwise.serving.app.line import Line
 from clickwise.serving.app.log import Log
 from clickwise.serving.app.metrics import CONTENT_TYPE, Metrics
@@ -31,6 +43,8 @@ from clickwise.serving.served.log import ServedLog
 
 _HEALTH = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 _OPEN = frozenset({*_HEALTH, "/docs", "/openapi.json", *Console.paths})
+_WAITING = frozenset({"/v1/score", "/v1/explain", "/v1/recommend"})
+"""Routes whose requests wait in the line, beside those of the protocol that end so: `/infer`."""
 _CHANGES = frozenset({"/v1/models/live", "/v1/models/rollback"})
 
 
@@ -101,24 +115,45 @@ class App:
             return
         finally:
             self.scoring.held.now -= request.size
-        headers = [
-            (b"content-type", response.content_type),
-            (b"content-length", str(len(response.body)).encode()),
-            (b"x-request-id", request.id),
-            *([(b"clickwise-version", str(response.version).encode())] if response.version else []),
-            *response.headers,
-        ]
+        headers = response.complete(request.id).headers
         body = b"" if request.method == "HEAD" else response.body
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+        self._count(request, response, request.path if request.path in self.routes else PREFIX if methods else "none")
+        if request.unread:
+            await request.drain(self.config.max_body_bytes, self.config.body_s)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether somebody waits: only then `turned_away` has something to say."""
+        return len(self.scoring.line) > 0
+
+    def turned_away(self, scope: MutableMapping[str, Any]) -> Response | None:
+        """The complete answer to a request that has no chance, by its headers alone, for a server that wants to know
+        before it calls the app; None: it is to call it.
+        """
+        path = scope["path"]
+        route = path if path in _WAITING else PREFIX if path.startswith(PREFIX) and path.endswith("/infer") else ""
+        if not route or scope["method"] != "POST" or not self.is_crowded:
+            return None
+        request = Request(scope, _nothing)
+        try:
+            self._authorise(request)
+            scope[LET_IN] = self.scoring.let_in(request)
+        except TurnedAway as refused:
+            response = refused.response().complete(request.id)
+            self._count(request, response, route)
+            return response
+        except Refused:  # for another reason, which the app tells
+            pass
+        return None
+
+    def _count(self, request: Request, response: Response, route: str) -> None:
         seconds = time.perf_counter() - request.received_s
-        route = request.path if request.path in self.routes else PREFIX if methods else "none"
         self.metrics.requests.labels(route, str(response.status)).inc()
         if not response.turned_away:
             self.metrics.seconds.labels(route).observe(seconds)
         self.log.request(request, response, seconds)
-        if request.unread:
-            await request.drain(self.config.max_body_bytes, self.config.body_s)
 
     async def _answered(self, request: Request, methods: Mapping[str, Handler]) -> Response:
         try:
@@ -222,3 +257,8 @@ class App:
             told = {"second": traffic.second, "share": traffic.share or None, "shadow": traffic.shadow}
             self.log.event("live", version=traffic.live, **told)
             give_back_memory()
+
+
+async def _nothing() -> Message:
+    """What a request says whose headers alone are known."""
+    return {"type": "http.disconnect"}

@@ -17,6 +17,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 JSON = b"application/json"
+LET_IN = "clickwise.let_in"
+"""In a scope: what `Line.let_in` gave, where that was asked before the app was called."""
 _LONGEST_ID = 128
 
 
@@ -43,6 +45,17 @@ class Response:
     version: int = 0
     rows: int = 0
     turned_away: bool = False
+
+    def complete(self, request_id: bytes) -> Response:
+        """With the headers that every answer has."""
+        self.headers = [
+            (b"content-type", self.content_type),
+            (b"content-length", str(len(self.body)).encode()),
+            (b"x-request-id", request_id),
+            *([(b"clickwise-version", str(self.version).encode())] if self.version else []),
+            *self.headers,
+        ]
+        return self
 
 
 class Refused(Exception):
@@ -99,9 +112,22 @@ class Held:
 class Request:
     """One request. Its id is that of the client (`X-Request-Id`), or a random one."""
 
-    __slots__ = ("_receive", "headers", "id", "method", "parts", "path", "read_s", "received_s", "size", "unread")
+    __slots__ = (
+        "_receive",
+        "headers",
+        "id",
+        "let_in",
+        "method",
+        "parts",
+        "path",
+        "read_s",
+        "received_s",
+        "size",
+        "unread",
+    )
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive) -> None:
+        self.let_in: object | None = scope.get(LET_IN)
         self.received_s = self.read_s = time.perf_counter()
         self.method: str = scope["method"]
         self.path: str = scope["path"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from clickwise.serving.app.http import TurnedAway
@@ -54,9 +53,8 @@ class Line:
         """For how long, about, what is seen now was there before: the loop looks once a turn."""
         return self.turn_s if self._waiting else 0.0
 
-    @contextmanager
-    def coming(self, until: float) -> Iterator[None]:
-        """Meanwhile somebody is read who will join. For a few turns he counts as if he had: then he is slow.
+    def let_in(self, until: float) -> object:
+        """Somebody who will join, when he has been read; for a few turns he counts as if he had: then he is slow.
 
         Raises:
             TurnedAway: as `check` does, counting those who come before him.
@@ -67,10 +65,11 @@ class Line:
         self.check(until, len(self._coming))
         who = object()
         self._coming[who] = now
-        try:
-            yield
-        finally:
-            self._coming.pop(who, None)
+        return who
+
+    def has_come(self, who: object) -> None:
+        """Who was let in has been read, or left."""
+        self._coming.pop(who, None)
 
     def check(self, until: float, coming: int = 0) -> None:
         """Whether a job that joined now, after so many that are coming, would be done in time. Who finds nobody waiting

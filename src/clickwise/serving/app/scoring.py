@@ -71,6 +71,15 @@ class Scoring:
             raise Refused(503, "no version is live; `clickwise publish` makes one so")
         return current
 
+    def let_in(self, request: Request) -> object:
+        """By its headers alone, for `Line.has_come`.
+
+        Raises:
+            Refused: 503, it would be too late; 400, its deadline is none.
+        """
+        request.read_s -= self.line.lag_s
+        return self.line.let_in(request.until(self.config.deadline_s))
+
     async def body(self, request: Request) -> bytes:
         """The body of a request, within the limits. One that has no chance is turned away by its headers alone; time
         counts from when it, and then its body, had arrived, about.
@@ -79,9 +88,11 @@ class Scoring:
             Refused: 503, it would be too late; or as `Request.body`.
             Disconnected: the client left.
         """
-        request.read_s -= self.line.lag_s
-        with self.line.coming(request.until(self.config.deadline_s)):
+        who = request.let_in or self.let_in(request)
+        try:
             body = await request.body(self.config.max_body_bytes, self.config.body_s, self.held)
+        finally:
+            self.line.has_come(who)
         request.read_s -= (1 + request.parts) * self.line.lag_s
         return body
 

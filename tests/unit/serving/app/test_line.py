@@ -60,14 +60,16 @@ def test_a_line_that_stands_is_kept_short() -> None:
 def test_who_is_being_read_counts_until_he_is_slow() -> None:
     line, until = Line(64), time.perf_counter() + 5.5
     waiting(line, 2)
-    with line.coming(until), line.coming(until):
-        with pytest.raises(TurnedAway), line.coming(until - 1.0):
-            pass
-        assert fits(line, 3.5), "he has been read, and is before them"
-        for who in line._coming:
-            line._coming[who] -= 5.0
-        with line.coming(until - 1.0):
-            assert len(line._coming) == 1
+    first, second = line.let_in(until), line.let_in(until)
+    with pytest.raises(TurnedAway):
+        line.let_in(until - 1.0)
+    assert fits(line, 3.5), "he has been read, and is before them"
+    for who in line._coming:
+        line._coming[who] -= 5.0
+    third = line.let_in(until - 1.0)
+    assert len(line._coming) == 1
+    for who in (first, second, third):
+        line.has_come(who)
     assert not line._coming
 
 

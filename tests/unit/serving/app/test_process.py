@@ -1,4 +1,4 @@
-"""The real thing: granian's processes, the official client of the Open Inference Protocol, SIGTERM."""
+"""The real thing: its processes, the official client of the Open Inference Protocol, SIGTERM."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ import time
 import pytest
 
 from clickwise.errors import ConfigError
-from clickwise.serving.app.run import _allow_files, _check_free, _Stop
+from clickwise.serving.app.run import _allow_files, _Stop
+from clickwise.serving.app.workers import check_free
 
 
 def test_sigterm_says_so_first_and_stops_later() -> None:
@@ -42,10 +43,10 @@ def test_a_port_that_is_taken() -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(ConfigError, match=f"cannot listen at 127.0.0.1:{port}: Address already in use"):
-            _check_free("127.0.0.1", port)
-    _check_free("127.0.0.1", port)
+            check_free("127.0.0.1", port)
+    check_free("127.0.0.1", port)
     with pytest.raises(ConfigError, match=r"cannot listen at no\.such\.host\.invalid"):
-        _check_free("no.such.host.invalid", port)
+        check_free("no.such.host.invalid", port)
 
 
 def test_files_are_allowed_as_far_as_the_system_does(monkeypatch: pytest.MonkeyPatch) -> None:
