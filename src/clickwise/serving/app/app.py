@@ -7,7 +7,7 @@ import gc
 import hmac
 import threading
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,8 @@ from clickwise.serving.app.config import ServerConfig
 from clickwise.serving.app.documentation import Documentation
 from clickwise.serving.app.explaining import Explaining
 from clickwise.serving.app.http import (
-    LET_IN,
     Disconnected,
     Handler,
-    Message,
     Receive,
     Refused,
     Request,
@@ -125,32 +123,31 @@ class App:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether somebody waits: only then `turned_away` has something to say."""
+        """Whether somebody waits: only then `knock` has something to say."""
         return len(self.scoring.line) > 0
 
-    def turned_away(self, scope: MutableMapping[str, Any]) -> Response | None:
-        """The complete answer to a request that has no chance, by its headers alone, for a server that wants to know
-        before it calls the app; None: it is to call it.
+    def knock(self, path: str, headers: Mapping[bytes, bytes]) -> object | None:
+        """Ask by the headers of a `POST` alone, before the app is called: what its scope has as `LET_IN`, if anything.
+
+        Raises:
+            TurnedAway: it has no chance; this is counted, and the app need not be called.
         """
-        path = scope["path"]
         route = path if path in _WAITING else PREFIX if path.startswith(PREFIX) and path.endswith("/infer") else ""
-        if not route or scope["method"] != "POST" or not self.is_crowded:
+        if not route:
             return None
-        request = Request(scope, _nothing)
         try:
-            self._authorise(request)
-            scope[LET_IN] = self.scoring.let_in(request)
-        except TurnedAway as refused:
-            response = refused.response().complete(request.id)
-            self._count(request, response, route)
-            return response
+            self._authorise(path, headers)
+            return self.scoring.let_in(headers, time.perf_counter())
+        except TurnedAway:
+            self.metrics.request(route, 503)
+            self.log.turned_away()
+            raise
         except Refused:  # for another reason, which the app tells
-            pass
-        return None
+            return None
 
     def _count(self, request: Request, response: Response, route: str) -> None:
         seconds = time.perf_counter() - request.received_s
-        self.metrics.requests.labels(route, str(response.status)).inc()
+        self.metrics.request(route, response.status)
         if not response.turned_away:
             self.metrics.seconds.labels(route).observe(seconds)
         self.log.request(request, response, seconds)
@@ -163,7 +160,7 @@ class App:
             if handler is None:
                 allow = ", ".join(methods)
                 raise Refused(405, f"{request.method}: allowed is {allow}", headers={b"allow": allow.encode()})
-            self._authorise(request)
+            self._authorise(request.path, request.headers)
             return await handler(request)
         except Refused as refused:
             return refused.response()
@@ -173,15 +170,15 @@ class App:
             self.log.event("error", id=request.id.decode("ascii"), error=f"{type(error).__name__}: {error}")
             return Refused(500, "this is a mistake of the server; its log has the request's id").response()
 
-    def _authorise(self, request: Request) -> None:
+    def _authorise(self, path: str, headers: Mapping[bytes, bytes]) -> None:
         """Refuse a request whose key is not the right one."""
-        if request.path in _OPEN:
+        if path in _OPEN:
             return
         if not self.config.api_key:
-            if request.path in _CHANGES:
+            if path in _CHANGES:
                 raise Refused(403, "needs a server with a key: set CLICKWISE_API_KEY where it is started")
             return
-        given = request.headers.get(b"authorization", b"")
+        given = headers.get(b"authorization", b"")
         if not hmac.compare_digest(given, b"Bearer " + self.config.api_key.encode()):
             raise Refused(401, "the key is missing or wrong: send Authorization: Bearer KEY")
 
@@ -257,8 +254,3 @@ class App:
             told = {"second": traffic.second, "share": traffic.share or None, "shadow": traffic.shadow}
             self.log.event("live", version=traffic.live, **told)
             give_back_memory()
-
-
-async def _nothing() -> Message:
-    """What a request says whose headers alone are known."""
-    return {"type": "http.disconnect"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
@@ -109,6 +109,26 @@ class Held:
         self.most, self.now = most, 0
 
 
+def id_of(headers: Mapping[bytes, bytes]) -> bytes:
+    """That of the client (`X-Request-Id`), or a random one."""
+    given = headers.get(b"x-request-id", b"")
+    return given if 0 < len(given) <= _LONGEST_ID and given.isascii() else b"%016x" % random.getrandbits(64)
+
+
+def allowed_s(headers: Mapping[bytes, bytes], longest_s: float) -> float:
+    """How long its answer may take.
+
+    Raises:
+        Refused: 400, `Clickwise-Deadline-Ms` is no whole number above 0.
+    """
+    given = headers.get(b"clickwise-deadline-ms")
+    if given is None:
+        return longest_s
+    if not given.isdigit() or len(given) > 9 or int(given) == 0:
+        raise Refused(400, f"Clickwise-Deadline-Ms: got {given[:20]!r}, allowed are whole milliseconds from 1")
+    return min(longest_s, int(given) / 1000)
+
+
 class Request:
     """One request. Its id is that of the client (`X-Request-Id`), or a random one."""
 
@@ -132,8 +152,7 @@ class Request:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        given = self.headers.get(b"x-request-id", b"")
-        self.id = given if 0 < len(given) <= _LONGEST_ID and given.isascii() else secrets.token_hex(8).encode()
+        self.id = id_of(self.headers)
         self.size = self.parts = 0
         self.unread = b"content-length" in self.headers or b"transfer-encoding" in self.headers
         self._receive = receive
@@ -149,12 +168,7 @@ class Request:
         Raises:
             Refused: 400, `Clickwise-Deadline-Ms` is no whole number above 0.
         """
-        given = self.headers.get(b"clickwise-deadline-ms")
-        if given is None:
-            return self.read_s + longest_s
-        if not given.isdigit() or len(given) > 9 or int(given) == 0:
-            raise Refused(400, f"Clickwise-Deadline-Ms: got {given[:20]!r}, allowed are whole milliseconds from 1")
-        return self.read_s + min(longest_s, int(given) / 1000)
+        return self.read_s + allowed_s(self.headers, longest_s)
 
     async def body(self, most_bytes: int, within_s: float, held: Held) -> bytes:
         """All of its body, which counts as held until somebody takes its `size` off again.

@@ -30,7 +30,7 @@ class Log:
     def request(self, request: Request, response: Response, seconds: float) -> None:
         """A request that was answered."""
         if response.turned_away:
-            self._turned_away += 1
+            self.turned_away()
         elif response.status >= 400 or self.share >= 1.0 or self._chance.random() < self.share:
             self._write(
                 "request",
@@ -42,6 +42,10 @@ class Log:
                 version=response.version or None,
                 candidates=response.rows or None,
             )
+
+    def turned_away(self) -> None:
+        """One request of those that are counted."""
+        self._turned_away += 1
 
     def tell_turned_away(self) -> None:
         """How many requests were turned away since this was told last, where any were."""

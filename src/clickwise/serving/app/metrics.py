@@ -26,6 +26,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = self._counter("requests", "Requests by route and status.", "route", "status")
+        self._requests: dict[tuple[str, int], Counter] = {}
         self.seconds = self._histogram(
             "request_seconds", "From the headers to the answer, but for the turned away.", "route"
         )
@@ -55,6 +56,13 @@ class Metrics:
         self.shadow_difference = self._histogram(
             "shadow_difference", "Largest difference of a request's logits, shadow and live.", buckets=_DIFFERENCES
         )
+
+    def request(self, route: str, status: int) -> None:
+        """One more."""
+        count = self._requests.get((route, status))
+        if count is None:
+            count = self._requests[route, status] = self.requests.labels(route, str(status))
+        count.inc()
 
     def forget_dead(self) -> None:
         """Leave what dead workers had at the moment out of the sums; what they counted stays."""

@@ -4,17 +4,22 @@ cost.
 
 from __future__ import annotations
 
+import re
 from asyncio import TimerHandle, Transport
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
-import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from clickwise.serving.app.app import App
-from clickwise.serving.app.http import Message, Receive, Send
+from clickwise.serving.app.http import LET_IN, Message, Receive, Send, TurnedAway, id_of
 
-_END = b"\r\n\r\n"
+_POST = re.compile(
+    rb"POST (/[!\"$->@-~]*)(?:\?[!-~]*)? HTTP/1\.1\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n)*)\r\n"
+)
+"""All headers of a request that the parser, which is stricter with none of them, would take for the same."""
+_HEADER = re.compile(rb"([^:\r\n]+):[\t ]*([^\r\n]*?)[\t ]*\r\n")
+_UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
 _MOST_HEADERS = 64 << 10
 _BETWEEN, _HEADERS, _BODY = range(3)
 
@@ -35,9 +40,8 @@ class Protocol(HttpToolsProtocol):
         self._at = _BETWEEN
         self._late: TimerHandle | None = None  # closes the connection, unless what it waits for comes
         self._headers = 0  # bytes
-        self._alone = False  # whether the parser has the headers alone, and nothing behind them
+        self._let_in: object | None = None  # what the app said to the request that the parser reads
         self._refused = 0  # bytes of a body that the parser never sees
-        self._is_refused = False
         self._thrown = 0  # bytes of a body that it does see, and nobody else
         self._ends = False
 
@@ -66,24 +70,13 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         start = self._thrown_away(data, 0) if self._refused else 0
-        size = len(data)
-        while start < size and self._at == _BETWEEN and self.app.is_crowded:
-            end = data.find(_END, start) + len(_END)
-            if end < len(_END):
+        while self._at == _BETWEEN and self.app.is_crowded and (head := _POST.match(data, start)):
+            if not self._refuse(head):
                 break
-            self._alone = True
-            super().data_received(data[start:end])
-            self._alone = False
-            start = end
-            if self.transport.is_closing():
-                return
-            if not self._is_refused:
-                break
-            self._is_refused = False
-            start = self._thrown_away(data, start)
-        if start < size:
+            start = self._thrown_away(data, head.end())
+        if start < len(data):
             super().data_received(memoryview(data)[start:] if start else data)  # type: ignore[arg-type]
-            self._headers_arrive(size)
+            self._headers_arrive(len(data) - start)
 
     def _headers_arrive(self, size: int) -> None:
         """Those of the next request are not complete, or are."""
@@ -102,8 +95,10 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_time()
         self._at, self._thrown = _BODY, 0
-        if not (self._alone and self._refuse()):
-            super().on_headers_complete()
+        if self._let_in is not None:
+            self.scope[LET_IN] = self._let_in  # type: ignore[literal-required]
+            self._let_in = None
+        super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         super()._start_asgi_task(cycle, partial(self._ask, cycle))
@@ -149,8 +144,6 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._at = _BETWEEN
-        if self._is_refused:
-            return
         super().on_message_complete()
         if self.cycle.response_complete:
             self._rests()
@@ -166,25 +159,29 @@ class Protocol(HttpToolsProtocol):
         if not self._refused and not unread:
             super().shutdown()
 
-    def _refuse(self) -> bool:
-        """Answer a request that has no chance, by its headers alone; False: it is for the app."""
-        parser, busy = self.parser, self.cycle is not None and not self.cycle.response_complete
-        if busy or self.flow.write_paused or self.expect_100_continue or parser.should_upgrade():
+    def _refuse(self, head: re.Match[bytes]) -> bool:
+        """Answer a request that has no chance, by its headers alone; False: it is for the parser and the app."""
+        lines = _HEADER.findall(head[2])
+        told = {name.lower(): value for name, value in lines}
+        length, stays = (
+            told.get(b"content-length", b"0"),
+            told.get(b"connection", b"keep-alive").lower() == b"keep-alive",
+        )
+        usual = stays and len(told) == len(lines) and told.keys().isdisjoint(_UNUSUAL)
+        usual = usual and length.isdigit() and len(length) < 12
+        busy = self.flow.write_paused or self._ends or (self.cycle is not None and not self.cycle.response_complete)
+        if not usual or busy or int(length) > self._limits.max_body_bytes:
             return False
-        told = dict(self.headers)
-        length = int(told.get(b"content-length", b"0"))  # the parser knows that it is a number
-        if length > self._limits.max_body_bytes or b"transfer-encoding" in told or self._ends:
-            return False
-        if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
-            return False
-        self.scope["method"] = parser.get_method().decode("ascii")
-        self.scope["path"] = self.url.partition(b"?")[0].decode("latin-1")
-        refused = self.app.turned_away(self.scope)  # type: ignore[arg-type]
-        if refused is None:
-            return False
-        self.transport.write(self._written(refused.status, refused.headers, refused.body))
-        self._is_refused, self._refused = True, length
-        return True
+        try:
+            self._let_in = self.app.knock(head[1].decode("ascii"), told)
+        except TurnedAway as refused:
+            self._unset_keepalive_if_required()
+            before, body = _answer(str(refused))
+            date = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+            self.transport.write(b"".join((before, id_of(told), b"\r\n", *date, b"\r\n", body)))
+            self._refused = int(length)
+            return True
+        return False
 
     def _written(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes:
         parts = [STATUS_LINE[status]]
@@ -201,9 +198,6 @@ class Protocol(HttpToolsProtocol):
             if self._late is None:
                 self._within(self._limits.body_s)
             return len(data)
-        if self._at == _BODY:  # the parser saw none of it: the next request is for another one
-            self.parser = httptools.HttpRequestParser(self)
-            self._at = _BETWEEN
         self._in_time()
         self._rests()
         return start + here
@@ -234,3 +228,12 @@ class Protocol(HttpToolsProtocol):
             self._within(seconds)
         else:
             self.transport.close()
+
+
+@lru_cache(8)
+def _answer(reason: str) -> tuple[bytes, bytes]:
+    """To who is turned away: all up to the id of the request, and the body."""
+    refused = TurnedAway(reason).response()
+    told = [(b"content-type", refused.content_type), (b"content-length", b"%d" % len(refused.body)), *refused.headers]
+    lines = [b"%b: %b\r\n" % header for header in told]
+    return b"".join((STATUS_LINE[refused.status], *lines, b"x-request-id: ")), refused.body

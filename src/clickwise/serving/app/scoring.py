@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -15,7 +15,7 @@ import pyarrow as pa
 from clickwise.errors import ClickwiseError
 from clickwise.serving.app import arrow
 from clickwise.serving.app.config import ServerConfig
-from clickwise.serving.app.http import JSON, Held, Refused, Request, Response, json_response
+from clickwise.serving.app.http import JSON, Held, Refused, Request, Response, allowed_s, json_response
 from clickwise.serving.app.line import Line
 from clickwise.serving.app.metrics import Metrics
 from clickwise.serving.live import Live, Serving
@@ -71,14 +71,16 @@ class Scoring:
             raise Refused(503, "no version is live; `clickwise publish` makes one so")
         return current
 
-    def let_in(self, request: Request) -> object:
-        """By its headers alone, for `Line.has_come`.
+    def let_in(self, headers: Mapping[bytes, bytes], since_s: float) -> object:
+        """A request by its headers alone, for `Line.has_come`.
+
+        Args:
+            since_s: when they were seen; they were there before, about.
 
         Raises:
             Refused: 503, it would be too late; 400, its deadline is none.
         """
-        request.read_s -= self.line.lag_s
-        return self.line.let_in(request.until(self.config.deadline_s))
+        return self.line.let_in(since_s - self.line.lag_s + allowed_s(headers, self.config.deadline_s))
 
     async def body(self, request: Request) -> bytes:
         """The body of a request, within the limits. One that has no chance is turned away by its headers alone; time
@@ -88,7 +90,7 @@ class Scoring:
             Refused: 503, it would be too late; or as `Request.body`.
             Disconnected: the client left.
         """
-        who = request.let_in or self.let_in(request)
+        who = request.let_in or self.let_in(request.headers, request.read_s)
         try:
             body = await request.body(self.config.max_body_bytes, self.config.body_s, self.held)
         finally:
