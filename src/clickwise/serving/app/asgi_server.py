@@ -22,7 +22,12 @@ _IDLE_S = 75
 
 def serve(app: App, sockets: list[socket.socket], is_ending: Callable[[], bool]) -> None:
     """Answer what comes through the sockets, until it is to end; then what was begun."""
-    config = uvicorn.Config(
+    _Server(configured(app), is_ending).run(sockets=sockets)
+
+
+def configured(app: App) -> uvicorn.Config:
+    """How uvicorn is to call the app."""
+    return uvicorn.Config(
         app,
         interface="asgi3",
         http=partial(Protocol, door={}),  # type: ignore[arg-type]
@@ -37,7 +42,6 @@ def serve(app: App, sockets: list[socket.socket], is_ending: Callable[[], bool])
         timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=max(1, round(app.config.stop_s)),
     )
-    _Server(config, is_ending).run(sockets=sockets)
 
 
 class _Server(uvicorn.Server):

@@ -175,6 +175,7 @@ class Protocol(HttpToolsProtocol):
         try:
             self._let_in = self.app.knock(head[1].decode("ascii"), told)
         except TurnedAway as refused:
+            self._in_time()
             self._unset_keepalive_if_required()
             before, body = _answer(str(refused))
             date = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]

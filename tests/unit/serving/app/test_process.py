@@ -46,7 +46,9 @@ def store(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def server(store: Store) -> Iterator[Server]:
-    made = Server(store.folder, "--workers", "2", "--set", "drain_s=0.0", CLICKWISE_API_KEY="k")
+    made = Server(
+        store.folder, "--workers", "2", "--set", "drain_s=0.0", "--set", "log_share=0.0", CLICKWISE_API_KEY="k"
+    )
     made.wait_ready()
     yield made
     made.stop()
