@@ -24,7 +24,8 @@ class ServerConfig:
         max_candidates: of a request.
         max_waiting: requests that wait to be scored; one more is answered with 503.
         max_held_bytes: of all bodies that are being read or wait; a request beyond it is answered with 503.
-        max_connections: connections that are open at the same time; more wait to be accepted.
+        max_connections: connections that are open at the same time; more wait until others leave, and beyond twice as
+            many they are closed.
         header_s: longest time for the headers of a request, after which the connection is closed.
         body_s: longest time for its body; more is answered with 408.
         deadline_s: how long the server may take for a request that has arrived; one that would take longer is answered

@@ -15,10 +15,10 @@ from clickwise.serving.app.app import App
 from clickwise.serving.app.http import LET_IN, Message, Receive, Send, TurnedAway, id_of
 
 _POST = re.compile(
-    rb"POST (/[!\"$->@-~]*)(?:\?[!-~]*)? HTTP/1\.1\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n)*)\r\n"
+    rb"POST (/[!\"$->@-~]*+)(?:\?[!-~]*+)? HTTP/1\.1\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n)*+)\r\n"
 )
-"""All headers of a request that the parser, which is stricter with none of them, would take for the same."""
-_HEADER = re.compile(rb"([^:\r\n]+):[\t ]*([^\r\n]*?)[\t ]*\r\n")
+"""All headers of a plain request; what is no such one is left to the parser. Without backtracking."""
+_HEADER = re.compile(rb"([^:\r\n]+):([^\r\n]*)\r\n")
 _UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
 _MOST_HEADERS = 64 << 10
 _BETWEEN, _HEADERS, _BODY = range(3)
@@ -162,12 +162,9 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, head: re.Match[bytes]) -> bool:
         """Answer a request that has no chance, by its headers alone; False: it is for the parser and the app."""
         lines = _HEADER.findall(head[2])
-        told = {name.lower(): value for name, value in lines}
-        length, stays = (
-            told.get(b"content-length", b"0"),
-            told.get(b"connection", b"keep-alive").lower() == b"keep-alive",
-        )
-        usual = stays and len(told) == len(lines) and told.keys().isdisjoint(_UNUSUAL)
+        told = {name.lower(): value.strip(b" \t") for name, value in lines}
+        length, stays = told.get(b"content-length", b"0"), told.get(b"connection", b"keep-alive")
+        usual = len(told) == len(lines) and told.keys().isdisjoint(_UNUSUAL) and stays.lower() == b"keep-alive"
         usual = usual and length.isdigit() and len(length) < 12
         busy = self.flow.write_paused or self._ends or (self.cycle is not None and not self.cycle.response_complete)
         if not usual or busy or int(length) > self._limits.max_body_bytes:
