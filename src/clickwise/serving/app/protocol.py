@@ -14,9 +14,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from clickwise.serving.app.app import App
 from clickwise.serving.app.http import LET_IN, Message, Receive, Send, TurnedAway, id_of
 
-_POST = re.compile(
-    rb"POST (/[!\"$->@-~]*+)(?:\?[!-~]*+)? HTTP/1\.1\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n)*+)\r\n"
-)
+_LINE = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n"
+_POST = re.compile(rb"POST (/[!\"$->@-~]*+)(?:\?[!-~]*+)? HTTP/1\.1\r\n((?:" + _LINE + rb")*+)\r\n")
 """All headers of a plain request; what is no such one is left to the parser. Without backtracking."""
 _HEADER = re.compile(rb"([^:\r\n]+):([^\r\n]*)\r\n")
 _UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade"})

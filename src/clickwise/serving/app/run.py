@@ -114,6 +114,8 @@ class _Stop:
         again = self._stopping.is_set()
         self._stopping.set()
         if signum == signal.SIGTERM and not again:
-            threading.Timer(self._after_s, self._stop).start()
+            later = threading.Timer(self._after_s, self._stop)
+            later.daemon = True  # a second signal does not wait for it
+            later.start()
         else:
             self._stop()

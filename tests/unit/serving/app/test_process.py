@@ -153,6 +153,19 @@ def test_sigterm_answers_what_was_begun(store: Store) -> None:
     assert server.process.returncode == 0, errors
 
 
+def test_a_second_signal_stops_at_once(store: Store) -> None:
+    server = Server(store.folder_of(1), "--workers", "1", "--set", "drain_s=60.0")
+    server.wait_ready()
+    server.process.send_signal(signal.SIGTERM)
+    until = time.monotonic() + 10
+    while server.get("/readyz")[0] == 200 and time.monotonic() < until:
+        time.sleep(0.01)
+    began = time.monotonic()
+    assert server.get("/readyz")[0] == 503
+    errors = server.stop()
+    assert server.process.returncode == 0 and time.monotonic() - began < 20, errors
+
+
 HEAD = b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 

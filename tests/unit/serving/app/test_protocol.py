@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -211,3 +212,16 @@ def test_more_connections_than_may_be_wait(make_app: Callable[..., App]) -> None
             assert (await third)[0] == 200
 
     asyncio.run(asked())
+
+
+def test_mistakes_of_the_libraries_are_lines_of_json(app: App, capsys: pytest.CaptureFixture[str]) -> None:
+    configured(app)
+    log = logging.getLogger("uvicorn.error")
+    log.warning("nothing to worry about")
+    try:
+        raise ValueError("why")
+    except ValueError:
+        log.exception('a "mistake"\nindeed')
+    (line,) = capsys.readouterr().err.splitlines()
+    said = {"event": "uvicorn.error", "message": 'a "mistake"\nindeed', "error": "ValueError: why"}
+    assert json.loads(line).items() >= said.items()
