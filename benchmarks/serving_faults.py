@@ -32,13 +32,14 @@ from clickwise.serving.store import Store
 from http_client import Client
 from servers import Server, clickwise_server
 from serving import JSON_TYPE, cores, post, turn
-from serving_engine import FIELDS, body, prepared
+from serving_engine import FIELDS, VERSIONS, body, prepared
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--candidates", type=int, default=200)
+    parser.add_argument("--precision", choices=VERSIONS, default="fp32")
     parser.add_argument("--reloads", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=15.0, help="of each rate of the overload")
     parser.add_argument("--bound-ms", type=float, default=50.0, help="of the overload")
@@ -54,14 +55,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.dir) as there:
         store = Store(there)
         for _ in range(2):
-            store.lead(store.add(folder / "version"))
+            store.lead(store.add(folder / VERSIONS[options.precision]))
         with clickwise_server(Path(there), server_core) as server:
             os.sched_setaffinity(0, {load_core})
             capacity = rate_of_one(server, bodies)
             reloads = reloaded(server, store, bodies, capacity / 2, options.reloads)
             worst = parity(server, folder, rows, options)
-        told = ["--set", f"deadline_s={options.bound_ms / 1e3}"]
-        with clickwise_server(Path(there), server_core, told) as server:
+        bound = ["--set", f"deadline_s={options.bound_ms / 1e3}"]
+        with clickwise_server(Path(there), server_core, bound) as server:
             overload = overloaded(server, bodies, capacity, options)
     print(f"{report.machine_line()}\none connection: {capacity:.0f} requests/s of {options.candidates} candidates\n")
     print(
@@ -71,9 +72,8 @@ def main() -> None:
     print(f"\nlargest difference of {options.rows:,} logits, served and by the bundle: {worst:.1e}")
     if not options.short:
         tables = {"reloads": reloads, "overload": overload, "parity": worst, "capacity": capacity}
-        report.write_results(
-            "serving-faults", {"candidates": options.candidates, "bound_ms": options.bound_ms, **tables}
-        )
+        told = {"candidates": options.candidates, "precision": options.precision, "bound_ms": options.bound_ms}
+        report.write_results("serving-faults", {**told, **tables})
 
 
 def rate_of_one(server: Server, bodies: list[bytes]) -> float:
