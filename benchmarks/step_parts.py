@@ -1,6 +1,6 @@
 """Where the time of a training step goes: milliseconds of its parts, one after the other as in training.
 
-    python benchmarks/step_parts.py
+    GOMP_SPINCOUNT=2000 python benchmarks/step_parts.py     # as `import clickwise` sets it, where torch comes later
     python benchmarks/step_parts.py --model dcn_v2 --precision fp32 --threads 2 --batch-size 256 4096
 
 Data: 39 fields with Zipf ids in Criteo's proportions. The model has its defaults; tables learn by row-wise AdaGrad,
