@@ -15,6 +15,8 @@ from clickwise.serving.version import VERSION, Tower, TowerLayer
 
 _MOST_LAID_OUT = 8
 """Ways in which vectors are shared: each has its weights laid out for it."""
+_WORTH = 4
+"""A smaller part of the slots is not worth that: rows that agree in a few by chance do so in another way each time."""
 
 
 class Deep:
@@ -58,6 +60,8 @@ class Deep:
         return self._scoring(precision, shared)(x)
 
     def _scoring(self, precision: Precision, shared: np.ndarray | None) -> ScoringTower:
+        if shared is not None and _WORTH * np.count_nonzero(shared) < len(shared):
+            shared = None
         key = precision, b"" if shared is None else shared.tobytes()
         with self._lock:
             found = self._laid_out.pop(key, None)
