@@ -3,7 +3,7 @@ torch, compiled kernels in fp32, compiled kernels in bf16.
 
     P=".venv/bin/python benchmarks/precision.py --out build/precision"
     $P simulated --rows 300000
-    $P files train.parquet valid.parquet test.parquet --label label
+    $P --models deepfm --config recipes/frappe_x1_deepfm.toml files {train,valid,test}.parquet --label label
 
 Every run is `clickwise train` in a process of its own, with the same data, settings and early stopping on the
 validation part; the test part is scored once, in fp32. The table shows mean and standard deviation over the seeds, and
@@ -37,15 +37,13 @@ def clickwise(arguments: list[str], tier: str) -> Any:
     return json.loads(done.stdout)
 
 
-def run(
-    parts: dict[str, str], label: str, model: str, path: str, seed: int, settings: list[str], out: Path
-) -> dict[str, float]:
+def run(parts: dict[str, str], model: str, path: str, seed: int, told: list[str], out: Path) -> dict[str, float]:
     folder = out / f"{model}-{path.replace(', ', '-')}-{seed}"
     tier, precision = PATHS[path]["CLICKWISE_KERNELS"], PATHS[path]["precision"]
-    told = [f"model.name={model}", f"training.seed={seed}", f"training.precision={precision}", *settings]
-    sets = [piece for setting in told for piece in ("--set", setting)]
+    own = [f"model.name={model}", f"training.seed={seed}", f"training.precision={precision}"]
+    sets = [piece for setting in own for piece in ("--set", setting)]
     valid = ["--valid", parts["valid"]] if "valid" in parts else []
-    trained = clickwise(["train", parts["train"], *valid, "--label", label, "--out", str(folder), *sets], tier)
+    trained = clickwise(["train", parts["train"], *valid, "--out", str(folder), *told, *sets], tier)
     measured = clickwise(["evaluate", str(folder), parts["test"]], tier)["metrics"]
     seconds = trained["training"]["seconds"]
     return {"log_loss": measured["log_loss"], "roc_auc": measured["roc_auc"], "seconds": seconds}
@@ -69,6 +67,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for data, bundles and the result")
     parser.add_argument("--models", default="deepfm,wide_deep,dcn_v2")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--config", help="settings of every run, a TOML file")
     parser.add_argument("--set", dest="settings", action="append", default=[], help="as for `clickwise train`")
     kinds = parser.add_subparsers(dest="kind", required=True)
     simulated = kinds.add_parser("simulated", help="one simulated day to train on, the next to test on")
@@ -87,11 +86,13 @@ def main() -> None:
             subprocess.run([sys.executable, "-m", "clickwise", *command], check=True, capture_output=True)
     else:
         parts, label = {name: getattr(options, name) for name in ("train", "valid", "test")}, options.label
+    told = ["--label", label, *(["--config", options.config] if options.config else [])]
+    told += [piece for setting in options.settings for piece in ("--set", setting)]
     results: dict[tuple[str, str], list[dict[str, float]]] = {}
     for seed in range(1, options.seeds + 1):  # seeds outside, so that a busy machine slows all paths alike
         for model in options.models.split(","):
             for path in PATHS:
-                result = run(parts, label, model, path, seed, options.settings, options.out)
+                result = run(parts, model, path, seed, told, options.out)
                 results.setdefault((model, path), []).append(result)
                 print(
                     f"seed {seed}: {model}, {path}: {result['log_loss']:.5f}, {result['seconds']:.0f} s",
