@@ -1,4 +1,4 @@
-"""Linear layers, compiled: one alone or a tower of them."""
+"""Linear layers, compiled: one alone, a tower of them, or a cross network of them."""
 
 from __future__ import annotations
 
@@ -49,10 +49,12 @@ def product_gradients(grad_y: Tensor, x: Tensor, weight: Tensor, precision: Prec
     return grad_x, grad_weight
 
 
-def tower(x: Tensor, layers: Sequence[Layer]) -> Tensor:
+def tower(x: Tensor, layers: Sequence[Layer], links: int = 0) -> Tensor:
     """a_{l+1} = dropout(relu(W_l a_l + b_l)) in the precision in use: [B, K of the first] -> [B, N of the last].
 
-    The seed of dropout is drawn from torch's generator, so that a run resumed from a checkpoint drops the same.
+    With `links`, 1 or 2, that many layers, one after the other, are u_i of a cross network instead:
+    x_{i+1} = x_0 * u_i(x_i) + x_i, [B, d] -> [B, d]. The seed of dropout is drawn from torch's generator, so that a run
+    resumed from a checkpoint drops the same.
     """
     parameters = [p for layer in layers for p in (layer.weight, layer.bias)]
     drops = any(layer.dropout for layer in layers)
@@ -62,6 +64,7 @@ def tower(x: Tensor, layers: Sequence[Layer]) -> Tensor:
         precision=current(),
         seed=dropout_seed() if drops else 0,
         keep=torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *parameters)),
+        links=links,
     )
     return Tower.apply(call, x.contiguous(), *parameters)
 
@@ -75,9 +78,10 @@ class _Call:
     precision: Precision
     seed: int
     keep: bool
+    links: int
 
     def shape(self) -> Any:
-        return kernels().DenseShape(self.relu, self.dropout, self.precision == "bf16")
+        return kernels().DenseShape(self.relu, self.dropout, self.precision == "bf16", self.links)
 
 
 class Tower(torch.autograd.Function):
@@ -100,9 +104,11 @@ class Tower(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, saved, y, *parameters = ctx.saved_tensors
         grad_y = gradients[0].contiguous()
+        needs = list(ctx.needs_input_grad[1:])
+        needs[0] |= ctx.call.links > 0  # a cross network adds up there
         wanted = [
             torch.empty_like(t, memory_format=torch.contiguous_format) if needed else None
-            for t, needed in zip((x, *parameters), ctx.needs_input_grad[1:], strict=True)
+            for t, needed in zip((x, *parameters), needs, strict=True)
         ]
         grad_x, *grads = [_array(t) for t in wanted]
         kernels().dense_backward(

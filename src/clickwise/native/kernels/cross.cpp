@@ -36,7 +36,7 @@ CW_INLINE float dot(const float* x, const float* y, int64_t d) {
 CW_INLINE float next_multiple(float a, float p, float e) { return a * (1 + p) + e; }
 
 template <int rows>
-CW_INLINE void v1_rows(const float* x0, const float* w, const float* c, const float* e, int64_t L, int64_t d,
+CW_INLINE void forward_rows(const float* x0, const float* w, const float* c, const float* e, int64_t L, int64_t d,
                        float* out, float* p) {
   float products[rows], a[rows];
   for (int i = 0; i < rows; i++) a[i] = 1;
@@ -54,7 +54,7 @@ CW_INLINE void v1_rows(const float* x0, const float* w, const float* c, const fl
     });
 }
 
-void v1_forward(const float* x0, const float* w, const float* b, int64_t B, int64_t L, int64_t d, float* out, float* p,
+void forward(const float* x0, const float* w, const float* b, int64_t B, int64_t L, int64_t d, float* out, float* p,
                 float* c, float* e) {
   clear(c, d);
   for (int64_t l = 0; l < L; l++) {
@@ -64,8 +64,8 @@ void v1_forward(const float* x0, const float* w, const float* b, int64_t B, int6
   parallel_for(cross_blocks(B), [=](int64_t block) {
     const int64_t end = end_of(block, B);
     int64_t r = block * kCrossRows;
-    for (; r + kGroup <= end; r += kGroup) v1_rows<kGroup>(x0 + r * d, w, c, e, L, d, out + r * d, p + r * L);
-    for (; r < end; r++) v1_rows<1>(x0 + r * d, w, c, e, L, d, out + r * d, p + r * L);
+    for (; r + kGroup <= end; r += kGroup) forward_rows<kGroup>(x0 + r * d, w, c, e, L, d, out + r * d, p + r * L);
+    for (; r < end; r++) forward_rows<1>(x0 + r * d, w, c, e, L, d, out + r * d, p + r * L);
   });
 }
 
@@ -99,7 +99,7 @@ CW_INLINE void scalars(const float* p, const float* e, float t, int64_t L, int64
 
 // Columns [j, j + width of V) of a group of rows: grad_x0, and the sums over the rows.
 template <class V, int rows>
-CW_INLINE void v1_columns(const float* g, const float* x0, const float* w, int64_t L, int64_t d, int64_t j,
+CW_INLINE void backward_columns(const float* g, const float* x0, const float* w, int64_t L, int64_t d, int64_t j,
                           const Sums& sums, float* grad_x0) {
   V x[rows], grad[rows], total = load_as<V>(sums.g + j);
   for (int i = 0; i < rows; i++) {
@@ -123,13 +123,13 @@ CW_INLINE void v1_columns(const float* g, const float* x0, const float* w, int64
 }
 
 template <int rows>
-CW_INLINE void v1_group(const float* g, const float* x0, const float* w, const float* p, const float* e, int64_t L,
+CW_INLINE void backward_group(const float* g, const float* x0, const float* w, const float* p, const float* e, int64_t L,
                         int64_t d, Sums& sums, float* grad_x0) {
   for (int i = 0; i < rows; i++) scalars(p + i * L, e, dot(g + i * d, x0 + i * d, d), L, i, sums);
-  for_columns(d, [&](auto v, int64_t j) { v1_columns<decltype(v), rows>(g, x0, w, L, d, j, sums, grad_x0); });
+  for_columns(d, [&](auto v, int64_t j) { backward_columns<decltype(v), rows>(g, x0, w, L, d, j, sums, grad_x0); });
 }
 
-void v1_backward(const float* g, const float* x0, const float* w, const float* b, const float* p, const float* e,
+void backward(const float* g, const float* x0, const float* w, const float* b, const float* p, const float* e,
                  int64_t B, int64_t L, int64_t d, float* grad_x0, float* grad_w, float* grad_b, float* scratch,
                  float* c) {
   const int64_t size = cross_scratch(L, d), sums_size = (L + 1) * d + L;
@@ -139,8 +139,8 @@ void v1_backward(const float* g, const float* x0, const float* w, const float* b
     const int64_t end = end_of(block, B);
     int64_t r = block * kCrossRows;
     for (; r + kGroup <= end; r += kGroup)
-      v1_group<kGroup>(g + r * d, x0 + r * d, w, p + r * L, e, L, d, sums, grad_x0 + r * d);
-    for (; r < end; r++) v1_group<1>(g + r * d, x0 + r * d, w, p + r * L, e, L, d, sums, grad_x0 + r * d);
+      backward_group<kGroup>(g + r * d, x0 + r * d, w, p + r * L, e, L, d, sums, grad_x0 + r * d);
+    for (; r < end; r++) backward_group<1>(g + r * d, x0 + r * d, w, p + r * L, e, L, d, sums, grad_x0 + r * d);
   });
   if (B == 0) {
     clear(grad_w, L * d);
@@ -160,51 +160,9 @@ void v1_backward(const float* g, const float* x0, const float* w, const float* b
   }
 }
 
-void v2_forward(const float* x, const float* x0, const float* u, int64_t B, int64_t d, float* out) {
-  parallel_for(cross_blocks(B), [=](int64_t block) {
-    const int64_t start = block * kCrossRows * d;
-    for_columns(end_of(block, B) * d - start, [=](auto v, int64_t j) {
-      using V = decltype(v);
-      const int64_t at = start + j;
-      store(out + at, load_as<V>(x + at) + load_as<V>(x0 + at) * load_as<V>(u + at));
-    });
-  });
-}
-
-template <bool first, bool last>
-void v2_rows(const float* g, const float* x0, const float* u, int64_t B, int64_t d, float* grad_u, float* grad_x0,
-             float* scratch) {
-  parallel_for(cross_blocks(B), [=](int64_t block) {
-    float* sums = scratch + block * d;
-    clear(sums, d);
-    for (int64_t r = block * kCrossRows; r < end_of(block, B); r++)
-      for_columns(d, [=](auto v, int64_t j) {
-        using V = decltype(v);
-        const int64_t at = r * d + j;
-        const V gradient = load_as<V>(g + at);
-        const V outer = gradient * load_as<V>(x0 + at);
-        V into = gradient * load_as<V>(u + at);
-        if (!first) into += load_as<V>(grad_x0 + at);
-        if (last) into += gradient;
-        store(grad_u + at, outer);
-        store(grad_x0 + at, into);
-        store(sums + j, load_as<V>(sums + j) + outer);
-      });
-  });
-}
-
-void v2_backward(const float* g, const float* x0, const float* u, int64_t B, int64_t d, bool first, bool last,
-                 float* grad_u, float* grad_b, float* grad_x0, float* scratch) {
-  const auto rows = first ? (last ? v2_rows<true, true> : v2_rows<true, false>)
-                          : (last ? v2_rows<false, true> : v2_rows<false, false>);
-  rows(g, x0, u, B, d, grad_u, grad_x0, scratch);
-  clear(grad_b, d);
-  for (int64_t block = 0; block < cross_blocks(B); block++) add_multiple(1, scratch + block * d, d, grad_b);
-}
-
 }  // namespace
 
 extern const CrossKernels cross;
-const CrossKernels cross{v1_forward, v1_backward, v2_forward, v2_backward};
+const CrossKernels cross{forward, backward};
 
 }  // namespace clickwise::CW_ISA

@@ -1,4 +1,4 @@
-// Cross networks. All buffers are row-major and dense.
+// Cross networks of version 1 (version 2: dense/). All buffers are row-major and dense.
 #pragma once
 #include <cstdint>
 
@@ -10,16 +10,16 @@ namespace clickwise {
 constexpr int64_t kCrossRows = 256;
 static constexpr int64_t cross_blocks(int64_t B) { return (B + kCrossRows - 1) / kCrossRows; }
 
-// Floats of scratch for each block of `v1_backward`: L + 1 partial sums of d columns, L of t_l, a and t_l a_l of 4 rows.
+// Floats of scratch for each block of `backward`: L + 1 partial sums of d columns, L of t_l, a and t_l a_l of 4 rows.
 static constexpr int64_t cross_scratch(int64_t L, int64_t d) { return (L + 1) * d + 5 * L + 4; }
 
 struct CrossKernels {
-  // Version 1, x_{l+1} = x_0 (x_l . w_l) + b_l + x_l. Every x_l is a multiple of x_0 plus a vector that all rows share:
+  // x_{l+1} = x_0 (x_l . w_l) + b_l + x_l. Every x_l is a multiple of x_0 plus a vector that all rows share:
   //   x_l = a_l x_0 + c_l,  a_0 = 1,  c_0 = 0,  c_{l+1} = c_l + b_l,
   //   a_{l+1} = a_l + x_l . w_l = a_l (1 + p_l) + e_l,  p_l = x_0 . w_l,  e_l = c_l . w_l,
   // so that a row is read once and written once, and p is all that the backward pass needs besides x_0.
   //   x0 [B, d], w, b [L, d] in; out [B, d], p [B, L], c [d] (c_L), e [L] out.
-  void (*v1_forward)(const float* x0, const float* w, const float* b, int64_t B, int64_t L, int64_t d, float* out,
+  void (*forward)(const float* x0, const float* w, const float* b, int64_t B, int64_t L, int64_t d, float* out,
                      float* p, float* c, float* e);
 
   // With t_l = dL/da_{l+1}, g = dL/dx_L and T_l the sum of t_l over the batch:
@@ -29,18 +29,9 @@ struct CrossKernels {
   //   grad_b_l = sum_b g + sum_{k > l} T_k w_k.
   //   g, x0 [B, d], w, b [L, d], p [B, L], e [L] in; grad_x0 [B, d], grad_w, grad_b [L, d] out;
   //   scratch [cross_blocks(B), cross_scratch(L, d)], c [d].
-  void (*v1_backward)(const float* g, const float* x0, const float* w, const float* b, const float* p, const float* e,
+  void (*backward)(const float* g, const float* x0, const float* w, const float* b, const float* p, const float* e,
                       int64_t B, int64_t L, int64_t d, float* grad_x0, float* grad_w, float* grad_b, float* scratch,
                       float* c);
-
-  // Version 2, x_{l+1} = x_0 * u_l + x_l with u_l = W_l x_l + b_l: out = x + x0 * u. All are [B, d].
-  void (*v2_forward)(const float* x, const float* x0, const float* u, int64_t B, int64_t d, float* out);
-
-  // With g = dL/dx_{l+1}: grad_u = g * x0, grad_b = sum_b grad_u, grad_x0 += g * u (= where `first`).
-  // `last` says that this is layer 0, whose x is x_0: grad_x0 gets g too.
-  //   g, x0, u [B, d] in; grad_u [B, d], grad_b [d] out; grad_x0 [B, d] in and out; scratch [cross_blocks(B), d].
-  void (*v2_backward)(const float* g, const float* x0, const float* u, int64_t B, int64_t d, bool first, bool last,
-                      float* grad_u, float* grad_b, float* grad_x0, float* scratch);
 };
 
 CW_VECTOR_FAMILY(CrossKernels, cross)

@@ -14,11 +14,12 @@ namespace {
 using Weights = std::vector<In<float, 2>>;
 using Biases = std::vector<std::optional<In<float, 1>>>;
 
-// What of a tower does not change from batch to batch.
+// What of a tower, or of a cross network, does not change from batch to batch.
 struct Shape {
   std::vector<bool> relu;
   std::vector<float> dropout;
   bool half;
+  int64_t links;
 };
 
 std::vector<DenseLayer> layers_of(const Weights& weights, const Biases& biases, const Shape& shape) {
@@ -39,8 +40,18 @@ std::vector<DenseLayer> layers_of(const Weights& weights, const Biases& biases, 
   return layers;
 }
 
+void check_crosses(const std::vector<DenseLayer>& layers, int64_t links) {
+  require(links == 1 || links == 2, "a cross is made of 1 or 2 linear layers");
+  require(int64_t(layers.size()) % links == 0, "the linear layers do not make whole crosses");
+  for (size_t l = 0; l < layers.size(); l++) {
+    require(!layers[l].relu, "a cross has no ReLU");
+    require((int64_t(l) + 1) % links || layers[l].N == layers[0].K, "a cross does not give what it takes");
+  }
+}
+
 DenseTower tower_of(const std::vector<DenseLayer>& layers, const Shape& shape, uint64_t seed) {
-  return {layers.data(), int64_t(layers.size()), seed, shape.half};
+  if (shape.links) check_crosses(layers, shape.links);
+  return {layers.data(), int64_t(layers.size()), seed, shape.half, shape.links};
 }
 
 void check_rows(const DenseTower& tower, In<float, 2> x, size_t y_rows, size_t y_columns) {
@@ -76,6 +87,7 @@ void backward(const Weights& weights, const Biases& biases, const Shape& shape, 
   check_rows(tower, x, y.shape(0), y.shape(1));
   check_rows(tower, x, grad_y.shape(0), grad_y.shape(1));
   check_saved(tower, x.shape(0), saved.shape(0));
+  require(grad_x || !shape.links, "a cross network needs grad_x");
   require(!grad_x || (grad_x->shape(0) == x.shape(0) && grad_x->shape(1) == x.shape(1)), "grad_x is not [B, K]");
   require(grad_weights.size() == layers.size() && grad_biases.size() == layers.size(), "not a gradient for each layer");
   for (size_t l = 0; l < layers.size(); l++) {
@@ -121,6 +133,7 @@ class Scorer {
         own_(runs_of(own, width)), shared_(runs_of(shared, width)), width_(width) {
     const int64_t K_shared = length(shared_);
     require(length(own_) == layers_[0].K, "own columns are not K of the first layer");
+    require(shape_.links == 0, "a cross network cannot be scored so");
     require(bool(shared_weight_) == (K_shared > 0), "shared columns without their weights, or the other way round");
     require(!shared_weight_ || (int64_t(shared_weight_->shape(0)) == layers_[0].N &&
                                 int64_t(shared_weight_->shape(1)) == K_shared),
@@ -167,9 +180,10 @@ class Scorer {
 void add_dense(nb::module_& m) {
   nb::class_<Shape>(m, "DenseShape")
       .def("__init__",
-           [](Shape* self, std::vector<bool> relu, std::vector<float> dropout, bool half) {
-             new (self) Shape{std::move(relu), std::move(dropout), half};
-           });
+           [](Shape* self, std::vector<bool> relu, std::vector<float> dropout, bool half, int64_t links) {
+             new (self) Shape{std::move(relu), std::move(dropout), half, links};
+           },
+           nb::arg("relu"), nb::arg("dropout"), nb::arg("half"), nb::arg("links") = 0);
   m.def("dense_saved_bytes", &saved_bytes, nb::arg("weights"), nb::arg("biases"), nb::arg("shape"), nb::arg("rows"));
   m.def("dense_forward", &forward, nb::arg("weights"), nb::arg("biases"), nb::arg("shape"), nb::arg("seed"),
         nb::arg("x"), nb::arg("saved").none(), nb::arg("y"));

@@ -11,13 +11,13 @@ namespace clickwise::CW_ISA {
 // A slab goes through all layers while its activations are in the second-level cache. It is a multiple of 32 rows.
 constexpr int64_t kSlab = 128;
 
-// A last layer of so few outputs is computed by dot products: a tile of it would be mostly padding. Its weights and
+// A tower's last layer of so few outputs is computed by dot products: a tile of it would be mostly padding. Its weights and
 // gradients stay fp32.
 constexpr int64_t kNarrow = 4;
 
 CW_INLINE bool narrow(const DenseTower& tower, int64_t l) {
   const DenseLayer& layer = tower.layers[l];
-  return l == tower.count - 1 && layer.N <= kNarrow && !layer.relu;
+  return !tower.links && l == tower.count - 1 && layer.N <= kNarrow && !layer.relu;
 }
 
 // Cuts pieces of memory, each on a line of its own; without memory it only counts.
@@ -83,13 +83,15 @@ CW_INLINE void end_rows(E* rows, int64_t R, int64_t W) {
   }
 }
 
-// Two slabs of rows for the widest layer, which take turns as input and output.
+// Two slabs of rows for the widest layer, which take turns as input and output; and [kSlab, `sums` columns] in fp32.
 template <class E>
 struct SlabRows {
   E* rows[2];
+  float* total;
   int64_t width = 0;
+  const int64_t sums;
 
-  CW_INLINE explicit SlabRows(const DenseTower& tower) {
+  CW_INLINE explicit SlabRows(const DenseTower& tower, int64_t sums = 0) : sums(sums) {
     for (int64_t l = 0; l < tower.count; l++) {
       const DenseLayer& layer = tower.layers[l];
       const int64_t widest = stride<E>(layer.K > layer.N ? layer.K : layer.N);
@@ -100,6 +102,7 @@ struct SlabRows {
 
   CW_INLINE void lay_out(Cutter& cutter) {
     for (E*& r : rows) r = cutter.cut<E>(kSlab * width);
+    total = cutter.cut<float>(kSlab * sums);
   }
 };
 

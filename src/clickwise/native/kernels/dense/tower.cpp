@@ -1,34 +1,51 @@
 #include "dense/tower.hpp"
 
 #include "dense/backward.hpp"
+#include "dense/cross_v2.hpp"
 #include "dense/forward.hpp"
 #include "dense/spin.hpp"
 
 namespace clickwise::CW_ISA {
 namespace {
 
-int64_t tower_saved_bytes(const DenseTower& tower, int64_t B) {
+template <class E>
+int64_t saved_bytes(const DenseTower& tower, int64_t B) {
   Cutter cutter;
-  if (tower.half)
-    Saved<bf16>(tower, B, cutter);
+  if (tower.links)
+    CrossSaved<E>(tower, B, cutter);
   else
-    Saved<float>(tower, B, cutter);
+    Saved<E>(tower, B, cutter);
   return cutter.used;
 }
 
-void tower_forward(const DenseTower& tower, const float* x, int64_t B, uint8_t* saved, float* y) {
-  if (tower.half)
-    forward<bf16>(tower, x, B, saved, y);
+int64_t tower_saved_bytes(const DenseTower& tower, int64_t B) {
+  return tower.half ? saved_bytes<bf16>(tower, B) : saved_bytes<float>(tower, B);
+}
+
+template <class E>
+void any_forward(const DenseTower& tower, const float* x, int64_t B, uint8_t* saved, float* y) {
+  if (tower.links)
+    cross_forward<E>(tower, x, B, saved, y);
   else
-    forward<float>(tower, x, B, saved, y);
+    forward<E>(tower, x, B, saved, y);
+}
+
+void tower_forward(const DenseTower& tower, const float* x, int64_t B, uint8_t* saved, float* y) {
+  (tower.half ? any_forward<bf16> : any_forward<float>)(tower, x, B, saved, y);
+}
+
+template <class E>
+void any_backward(const DenseTower& tower, const float* x, int64_t B, const uint8_t* saved, const float* y,
+                  const float* grad_y, float* grad_x) {
+  if (tower.links)
+    cross_backward<E>(tower, x, B, saved, grad_y, grad_x);
+  else
+    backward<E>(tower, x, B, saved, y, grad_y, grad_x);
 }
 
 void tower_backward(const DenseTower& tower, const float* x, int64_t B, const uint8_t* saved, const float* y,
                     const float* grad_y, float* grad_x) {
-  if (tower.half)
-    backward<bf16>(tower, x, B, saved, y, grad_y, grad_x);
-  else
-    backward<float>(tower, x, B, saved, y, grad_y, grad_x);
+  (tower.half ? any_backward<bf16> : any_backward<float>)(tower, x, B, saved, y, grad_y, grad_x);
 }
 
 int64_t tower_packed_bytes(const DenseTower& tower) {
