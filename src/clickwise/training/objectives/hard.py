@@ -48,7 +48,7 @@ class HardNegatives:
 
         Args:
             queries: [n, K] vectors.
-            names: items that are candidates already.
+            names: items that are negatives already, or that the queries want.
         """
         found = ExactIndex.of(self._vectors.numpy()).search(queries, DEPTH + 1).rows.T.ravel()
         found = found[found >= 0]

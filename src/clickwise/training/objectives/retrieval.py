@@ -37,7 +37,7 @@ class Candidates:
         in_batch: how many of the items come from the batch.
         target: [B] int64, each query's own item.
         negative: [C] bool, those that queries choose among beside their own; None: all.
-        hard: how many were found by the model itself.
+        hard: how many of the last ones were found by the model itself.
     """
 
     query: Batch
@@ -115,11 +115,19 @@ class RetrievalObjective(Objective):
             return step
         with torch.no_grad():
             vectors = self._model.query(step.query.take(torch.arange(min(asking, len(step)))))
-        rows = self._hard.find(vectors.numpy(), step.names)
+        negative, without = step.negative, step.names
+        if negative is not None:
+            own = step.target[: len(vectors)].numpy()
+            without = np.concatenate([step.names[negative.numpy()], step.names[own]])
+        rows = self._hard.find(vectors.numpy(), without)
+        if negative is not None:  # another query's own item becomes a negative where it lies
+            there = np.isin(self.corpus.names[rows], step.names)
+            negative = negative | torch.from_numpy(np.isin(step.names, self.corpus.names[rows[there]]))
+            rows = rows[~there]
         item = Batch(step.item.sparse, step.item.dense, step.item.slot_weight)
         item = item.followed_by(self.corpus.items.take(torch.from_numpy(rows)))
         names = np.concatenate([step.names, self.corpus.names[rows]])
-        negative = None if step.negative is None else _extended(step.negative.numpy(), len(names))
+        negative = None if negative is None else _extended(negative.numpy(), len(names))
         return replace(step, item=item, names=names, negative=negative, hard=len(rows))
 
     def rows_of(self, step: Candidates) -> Tensor:

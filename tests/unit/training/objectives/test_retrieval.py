@@ -21,6 +21,7 @@ from clickwise.training.config import RetrievalConfig
 from clickwise.training.interrupt import Interrupt
 from clickwise.training.objectives import RetrievalObjective
 from clickwise.training.objectives.hard import DEPTH, HardNegatives
+from clickwise.training.objectives.retrieval import Candidates
 from clickwise.training.objectives.retrieved import Validation, vectors_of
 from clickwise.training.objectives.sampling import SampledRows
 from model_inputs import InMemoryRows
@@ -106,14 +107,12 @@ def test_the_loss_of_a_step_worked_by_hand() -> None:
 
 
 def test_without_in_batch_negatives_a_query_chooses_among_its_own_item_and_those_drawn() -> None:
-    asked = objective(in_batch_negatives=False, uniform_negatives=15, hard_negatives=2)
-    step = asked.completed(next(asked.steps(16, 5, 0)), 1)
+    asked = objective(in_batch_negatives=False, uniform_negatives=15)
+    step = next(asked.steps(16, 5, 0))
     again = next(objective(uniform_negatives=15).steps(16, 5, 0))  # the same are drawn, those of the batch left out
     drawn = set(np.random.default_rng([5, 0]).choice(len(asked.corpus), 15, replace=False, shuffle=False).tolist())
-    assert step.negative is not None and step.hard > 0 and step.negative[-step.hard :].all()
-    before = step.negative[: -step.hard]
-    assert [int(row) in drawn for row in asked.corpus.find(step.names[: -step.hard])] == before.tolist()
-    assert int(before.sum()) == 15
+    assert step.negative is not None and int(step.negative.sum()) == 15
+    assert [int(row) in drawn for row in asked.corpus.find(step.names)] == step.negative.tolist()
     assert 15 - int(step.negative[: step.in_batch].sum()) == len(again.names) - again.in_batch
     towers = asked._model.eval()
     scores = (towers.query(step.query) @ towers.item(step.item).t() / 0.2).tolist()
@@ -231,28 +230,39 @@ def test_goes_on_from_within_a_pass_with_hard_negatives(tmp_path) -> None:
     assert not torch.equal(whole.table.weight, plain.table.weight)
 
 
+def best_rows(asked: RetrievalObjective, step: Candidates, without: set[int]) -> list[int]:
+    """Rows of the corpus: the best of each of the first two queries, then the second best, .., without some names."""
+    with torch.no_grad():
+        scores = asked._model.query(step.query).numpy()[:2] @ vectors_of(asked._model, asked.corpus).T
+    order = np.argsort(-scores, axis=1)[:, : DEPTH + 1].T.ravel().tolist()
+    return [row for row in dict.fromkeys(order) if int(asked.corpus.names[row]) not in without][: 2 * DEPTH]
+
+
 def test_hard_negatives_are_the_best_items_of_the_first_queries_without_those_that_are_there() -> None:
     asked = objective(hard_negatives=2 * DEPTH)
     step = next(asked.steps(8, 5, 0))
     assert asked.completed(step, 0) is step  # the first pass has none
     more = asked.completed(step, 1)
-    items = vectors_of(asked._model, asked.corpus)
-    with torch.no_grad():
-        scores = asked._model.query(step.query).numpy()[:2] @ items.T
-    order = np.argsort(-scores, axis=1)[:, : DEPTH + 1]
-    expected: list[int] = []
-    for place in range(DEPTH + 1):
-        for query in range(2):
-            row = int(order[query, place])
-            if asked.corpus.names[row] not in step.names and row not in expected:
-                expected.append(row)
-    expected = expected[: 2 * DEPTH]
+    expected = best_rows(asked, step, without=set(step.names.tolist()))
     assert more.hard == len(expected) > 0
     np.testing.assert_array_equal(more.names, [*step.names, *asked.corpus.names[expected]])
     assert more.item.sparse[len(step.names) :].tolist() == asked.corpus.items.sparse[expected].tolist()
     assert torch.equal(more.target, step.target)
     log_q = asked._log_q(more, 5)
     assert log_q is not None and (log_q[-more.hard :] == 0.0).all() and (log_q[: -more.hard] < 0.0).all()
+
+
+def test_without_in_batch_negatives_hard_ones_may_be_what_other_queries_want() -> None:
+    asked = objective(in_batch_negatives=False, uniform_negatives=3, hard_negatives=2 * DEPTH)
+    step = next(asked.steps(16, 5, 0))
+    more = asked.completed(step, 1)
+    assert step.negative is not None and more.negative is not None
+    before = set(step.names[step.negative.numpy()].tolist())
+    expected = best_rows(asked, step, without=before | set(step.names[step.target[:2].numpy()].tolist()))
+    added = set(more.names[more.negative.numpy()].tolist()) - before
+    assert added == set(asked.corpus.names[expected].tolist())
+    assert 0 < more.hard < len(added)  # the rest are items of the batch
+    assert len(set(more.names)) == len(more.names)
 
 
 def test_hard_negatives_are_found_by_the_vectors_of_the_beginning_of_the_pass() -> None:
