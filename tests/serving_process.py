@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -28,7 +29,8 @@ class Server:
         self.port = free_port()
         command = [sys.executable, "-m", "clickwise", "serve", str(path), "--port", str(self.port), *words]
         more = {**os.environ, **environment}
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=more)
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - no pipe: who says much would wait
+        self.process = subprocess.Popen(command, stderr=self._said, text=True, env=more)
 
     def wait_ready(self) -> None:
         until = time.monotonic() + 60
@@ -37,7 +39,7 @@ class Server:
                 return
             time.sleep(0.05)
         self.process.kill()
-        raise AssertionError(self.process.communicate()[1])
+        raise AssertionError(self.ended())
 
     def get(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         raw = None if body is None else json.dumps(body).encode()
@@ -52,5 +54,13 @@ class Server:
             return 0, b""
 
     def stop(self) -> str:
+        """What it said."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.communicate(timeout=30)[1]
+        return self.ended()
+
+    def ended(self) -> str:
+        """What it said, once it has ended."""
+        self.process.wait(timeout=30)
+        with self._said as said:
+            said.seek(0)
+            return said.read()

@@ -49,7 +49,7 @@ class Lookup(NamedTuple):
     pooling: Pooling
 
 
-class Deep(NamedTuple):
+class TowerInput(NamedTuple):
     """An input of a graph: what a tower of linear layers makes of vectors, flat, with the dense features behind them.
 
     Args:
@@ -69,7 +69,7 @@ class Recorded(NamedTuple):
     """What a graph is given beside the dense features: those of its inputs that it reads, and what towers read."""
 
     lookups: list[Lookup]
-    towers: list[Deep]
+    towers: list[TowerInput]
 
 
 def write_graph(model: Ranker, path: Path) -> Recorded:
@@ -124,7 +124,7 @@ class _Asked:
     def __init__(self, dense: Tensor) -> None:
         self.calls: list[_Call] = []
         self.vectors: list[Tensor] = []
-        self.towers: list[Deep] = []
+        self.towers: list[TowerInput] = []
         self.outputs: list[Tensor] = []
         self._dense = dense
         self._random = torch.Generator().manual_seed(0)
@@ -150,7 +150,7 @@ class _Asked:
         known = found is not None and layers is not None
         self._of_mlp.append(len(self.towers) if known else None)
         if found is not None and layers is not None:
-            self.towers.append(Deep(f"tower_{len(self.towers)}", *found, layers))
+            self.towers.append(TowerInput(f"tower_{len(self.towers)}", *found, layers))
             self.outputs.append(y)
         return y
 

@@ -116,7 +116,7 @@ def _write_parts(folder: Path, bundle: Bundle, new: Path) -> Parts:
     return Parts(vectors=tuple(vectors), towers=tuple(_write_tower(each, new) for each in recorded.towers))
 
 
-def _write_tower(tower: graph.Deep, new: Path) -> Tower:
+def _write_tower(tower: graph.TowerInput, new: Path) -> Tower:
     (new / version.TOWERS).mkdir(exist_ok=True)
     layers = []
     for place, layer in enumerate(tower.layers):

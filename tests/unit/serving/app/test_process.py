@@ -149,7 +149,7 @@ def test_sigterm_answers_what_was_begun(store: Store) -> None:
         slow.sendall(body[5:])
         answer = slow.recv(100_000)
     assert answer.startswith(b"HTTP/1.1 200") and b'"probabilities":[' in answer
-    errors = server.process.communicate(timeout=30)[1]
+    errors = server.ended()
     assert server.process.returncode == 0, errors
 
 
