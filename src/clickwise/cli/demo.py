@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from clickwise.cli.importing import importing
 from clickwise.cli.serve import serve
 from clickwise.progress_bar import ProgressBar
 
@@ -22,7 +23,8 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the data and the bundles.")] = Path("runs/demo"),
 ) -> None:
     """Simulate a day of ad traffic, train five models, compare them with the best that is possible."""
-    from clickwise import pipeline
+    with importing():
+        from clickwise import pipeline
     from clickwise.evaluation import compare
 
     progress = ProgressBar()

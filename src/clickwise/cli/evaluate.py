@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from clickwise.cli.importing import importing
 from clickwise.cli.options import (
     BundleArgument,
     DataArgument,
@@ -35,7 +36,8 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Measure a saved model on labelled data: AUC, log loss, ...; or recall, NDCG, ... of towers or a recommender."""
-    from clickwise import pipeline
+    with importing():
+        from clickwise import pipeline
 
     told, progress = settings(format, set), ProgressBar()
     if pipeline.is_recommender(bundle):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clickwise.cli.importing import importing
 from clickwise.cli.options import BundleArgument, JsonOption, ModelFileOption, SetOption, show
 
 
@@ -25,6 +26,7 @@ def export(
     json: JsonOption = False,
 ) -> None:
     """Write a bundle in a form that needs no torch."""
-    from clickwise import pipeline
+    with importing():
+        from clickwise import pipeline
 
     show(pipeline.export(bundle, out, format=format, model=model, bf16_data=bf16, settings=set or []), json)

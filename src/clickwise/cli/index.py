@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clickwise.cli.importing import importing
 from clickwise.cli.options import FormatOption, JsonOption, SetOption, settings, show
 from clickwise.progress_bar import ProgressBar
 
@@ -22,7 +23,8 @@ def index(
     json: JsonOption = False,
 ) -> None:
     """Make vectors of all items and an index of them: with the towers, and perhaps a ranker, one recommender."""
-    from clickwise import pipeline
+    with importing():
+        from clickwise import pipeline
 
     told = settings(format, set)
     pipeline.build_recommender(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clickwise.cli.importing import importing
 from clickwise.cli.options import (
     BundleArgument,
     DataArgument,
@@ -30,7 +31,8 @@ def predict(
     json: JsonOption = False,
 ) -> None:
     """Score raw rows: writes them with a column `probability`."""
-    from clickwise import pipeline
+    with importing():
+        from clickwise import pipeline
 
     told = settings(format, set)
     show(pipeline.predict(bundle, data, out, model=model, settings=told, progress=ProgressBar()), json)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clickwise.cli.importing import importing
 from clickwise.cli.options import FormatOption, JsonOption, SetOption, settings, show
 from clickwise.progress_bar import ProgressBar
 
@@ -24,7 +25,8 @@ def recommend(
     json: JsonOption = False,
 ) -> None:
     """Retrieve, filter and rank items for each request; without --out it shows the list of the first."""
-    from clickwise import pipeline
+    with importing():
+        from clickwise import pipeline
 
     told, rules = settings(format, set), where or []
     if out is None or explain is not None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clickwise.cli.importing import importing
 from clickwise.cli.options import DataArgument, FormatOption, JsonOption, SetOption, settings, show
 from clickwise.progress_bar import ProgressBar
 
@@ -21,7 +22,8 @@ def suggest_crosses(
     json: JsonOption = False,
 ) -> None:
     """Measure which pairs of features are worth crossing, on rows held out."""
-    from clickwise import pipeline
+    with importing():
+        from clickwise import pipeline
 
     show(
         pipeline.suggest_crosses(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clickwise.cli.importing import importing
 from clickwise.cli.options import DataArgument, FormatOption, JsonOption, SetOption, settings, show
 from clickwise.progress_bar import ProgressBar
 
@@ -28,7 +29,8 @@ def train(
     json: JsonOption = False,
 ) -> None:
     """Train a model on raw click logs and save it as one bundle."""
-    from clickwise import pipeline
+    with importing():
+        from clickwise import pipeline
 
     pipeline.train(
         data,

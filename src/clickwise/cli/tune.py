@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clickwise.cli.importing import importing
 from clickwise.cli.options import DataArgument, FormatOption, JsonOption, SetOption, settings, show
 from clickwise.progress_bar import ProgressBar
 
@@ -25,7 +26,8 @@ def tune(
     json: JsonOption = False,
 ) -> None:
     """Search the keys in [tune] for the run that validates best. Needs: pip install 'clickwise[tune]'."""
-    from clickwise import tuning
+    with importing():
+        from clickwise import tuning
 
     summary = tuning.tune(
         config,

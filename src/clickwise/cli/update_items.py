@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clickwise.cli.importing import importing
 from clickwise.cli.options import FormatOption, JsonOption, SetOption, settings, show
 from clickwise.progress_bar import ProgressBar
 
@@ -20,7 +21,8 @@ def update_items(
     json: JsonOption = False,
 ) -> None:
     """Add, change or remove items of a recommender, without building its index again."""
-    from clickwise import pipeline
+    with importing():
+        from clickwise import pipeline
 
     told = settings(format, set)
     pipeline.update_items(recommender, items, remove=remove, settings=told, progress=ProgressBar())
