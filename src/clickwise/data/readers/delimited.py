@@ -14,13 +14,17 @@ from clickwise.data.readers.layout import Layout, TextOptions, read_layout
 from clickwise.data.readers.reader import BadRow, Piece, Reader
 from clickwise.data.readers.text_stream import MARK, TextStream, estimated_lines, unmarked
 from clickwise.errors import DataError, clipped
+from clickwise.native.lines import LineCutter, compiled
 
 _BLOCK_BYTES = 1 << 22
 _MOST_PENDING = 100_000
+_LONGEST_HEADER = 1 << 20
 
 
 class DelimitedReader(Reader):
-    """Reads delimited text with Arrow's CSV parser, one thread, so that bad rows come with their true numbers.
+    """Reads delimited text: lines without quotes with the kernels, from the first quote on with Arrow's CSV parser.
+
+    Both work in one thread, so that bad rows come with their true numbers.
 
     A row is a record: a line end inside quotes does not begin a new one, and empty lines are none. Rows are bad when
     they have a wrong number of cells, or bytes that are not UTF-8 in one of the columns asked for.
@@ -56,12 +60,9 @@ class DelimitedReader(Reader):
         if not layout.has_rows:
             return
         bad = _BadLines(file, layout)
-        with TextStream(file) as stream, closing(self._batches(stream, layout, columns, bad)) as batches:
-            last: pa.RecordBatch | None = None
-            for data in batches:
-                row, skipped = bad.number(data.num_rows)
-                last = data if data.num_rows else last
-                yield self._cleaned(Piece(data, row, skipped), stream.dirty, layout.delimiter)
+        with TextStream(file) as stream:
+            header = yield from self._cut(stream, layout, columns, bad)
+            last = yield from self._parsed(stream, layout, columns, bad, header)
             skipped = bad.rest()
             if stream.quotes % 2 and self.options.quote:
                 _refuse_open_quote(file, bad.next_row, skipped, last)
@@ -69,8 +70,53 @@ class DelimitedReader(Reader):
                 empty = pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in columns]))
                 yield Piece(empty, np.empty(0, np.int64), skipped)
 
-    def _batches(
+    def _cut(
         self, stream: TextStream, layout: Layout, columns: Sequence[str], bad: _BadLines
+    ) -> Generator[Piece, None, bool]:
+        """The rows before the first quote or odd line end, by the kernels. Gives whether the header is yet to come."""
+        header, delimiter, names = layout.header, layout.delimiter.encode(), list(layout.names)
+        if not compiled() or len(delimiter) != 1 or delimiter in b'"\r\n':
+            return header
+        nulls = () if self.options.strip else self.options.null_values
+        cutter = LineCutter(len(names), [names.index(name) for name in columns], delimiter, self.options.quote, nulls)
+        while text := stream.lines(self._block_bytes):
+            first = _header_bytes(text) if header else 0
+            if header and not first:
+                stream.give_back(text)
+                break
+            header, text = False, text[first:]
+            cut = cutter.cut(text)
+            stream.give_back(text[cut.consumed :])
+            if not cut.consumed and not first:
+                break
+            bad.begin(header=False)
+            for line in cut.bad:
+                whole = str(text[line.begin : line.end], "utf-8")
+                if bad.take(pacsv.InvalidRow(len(names), line.cells, line.before + 1, whole)) == "error":
+                    raise self._explained(pa.ArrowInvalid(whole), stream.file, bad)
+            if cut.columns and len(cut.columns[0]):
+                data = pa.RecordBatch.from_arrays(cut.columns, names=list(columns))
+                row, skipped = bad.number(data.num_rows)
+                yield self._cleaned(Piece(data, row, skipped), stream.dirty, layout.delimiter)
+        return header
+
+    def _parsed(
+        self, stream: TextStream, layout: Layout, columns: Sequence[str], bad: _BadLines, header: bool
+    ) -> Generator[Piece, None, pa.RecordBatch | None]:
+        """The rows that are left, by Arrow. Gives the last batch that has any."""
+        last: pa.RecordBatch | None = None
+        if stream.at_end():
+            return last
+        bad.begin(header=header)
+        with closing(self._batches(stream, layout, columns, bad, header)) as batches:
+            for data in batches:
+                row, skipped = bad.number(data.num_rows)
+                last = data if data.num_rows else last
+                yield self._cleaned(Piece(data, row, skipped), stream.dirty, layout.delimiter)
+        return last
+
+    def _batches(
+        self, stream: TextStream, layout: Layout, columns: Sequence[str], bad: _BadLines, header: bool
     ) -> Generator[pa.RecordBatch, None, None]:
         options = self.options
         try:
@@ -80,7 +126,7 @@ class DelimitedReader(Reader):
                     use_threads=False,
                     block_size=self._block_bytes,
                     column_names=list(layout.names),
-                    skip_rows_after_names=int(layout.header),
+                    skip_rows_after_names=int(header),
                 ),
                 parse_options=pacsv.ParseOptions(
                     delimiter=layout.delimiter,
@@ -138,7 +184,7 @@ class DelimitedReader(Reader):
 
 
 class _BadLines:
-    """Takes the malformed rows that Arrow's parser meets (it reads ahead) and numbers the good ones around them."""
+    """Takes the malformed rows that a parser meets (Arrow's reads ahead) and numbers the good ones around them."""
 
     def __init__(self, file: str, layout: Layout) -> None:
         self.file = file
@@ -146,13 +192,18 @@ class _BadLines:
         self.pending: list[BadRow] = []
         self.next_row = 1
         self.refused = False
+        self._before = 0
+
+    def begin(self, *, header: bool) -> None:
+        """A parser begins, whose first row has number 1, with the header if that is yet to come."""
+        self._before = self.next_row - 1 + len(self.pending) - header
 
     def take(self, row: pacsv.InvalidRow) -> str:
-        """Called by Arrow for each row with a wrong number of cells."""
+        """Called for each row with a wrong number of cells."""
         if len(self.pending) >= _MOST_PENDING:
             self.refused = True
             return "error"
-        number = int(row.number) - self.layout.header
+        number = int(row.number) + self._before
         lines = row.text.count("\n") + 1
         over = f" over {lines:,} lines (is a quote left open?)" if lines > 1 else ""
         reason = f"has {row.actual_columns} cells{over}, expected {row.expected_columns}"
@@ -193,6 +244,14 @@ def _refuse_open_quote(file: str, next_row: int, skipped: list[BadRow], last: pa
             row=next_row - 1,
             fix=f"close the quote before {clipped(text, 40)}",
         )
+
+
+def _header_bytes(text: memoryview) -> int:
+    """How long the first line is; 0 where it is empty, longer than a header, or not to be cut without a parser."""
+    head = bytes(text[:_LONGEST_HEADER])
+    end = head.find(b"\n") + 1
+    line = head[:end].removesuffix(b"\n").removesuffix(b"\r")
+    return end if line and b'"' not in line and b"\r" not in line else 0
 
 
 def _stripped(column: pa.Array, nulls: pa.Array) -> pa.Array:

@@ -35,7 +35,7 @@ class TextStream:
         self.bytes_read = 0
         """Unpacked bytes given so far."""
         self.quotes = 0
-        """Quote characters given so far."""
+        """Quote characters that `read` gave so far."""
         with reading(file, "text"):
             with open(file, "rb") as raw:
                 start = raw.read(4)
@@ -52,14 +52,7 @@ class TextStream:
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes; none at the end of the file."""
-        parts, ready = [self._ready], len(self._ready)
-        while ready < size and not self._at_end:
-            checked = self._checked(self._take(size - ready, ready))
-            if not self.bytes_read and not ready:
-                checked = checked.removeprefix(codecs.BOM_UTF8)
-            parts.append(checked)
-            ready += len(checked)
-        whole = b"".join(parts)
+        whole = self._filled(size)
         # Arrow's CSV reader drops a line feed at the beginning of a block after a carriage return at the end of the
         # last one, also inside quotes, so the two are kept together.
         around = whole[size - 1 : size + 1]
@@ -69,6 +62,35 @@ class TextStream:
         self.bytes_read += len(given)
         self.quotes += given.count(b'"')
         return given
+
+    def lines(self, size: int) -> memoryview:
+        """The next whole lines, about `size` bytes; none where the next one is longer, or is the last and not ended."""
+        whole = self._filled(size)
+        end = whole.rfind(b"\n") + 1
+        self._ready = whole[end:]
+        self.bytes_read += end
+        return memoryview(whole)[:end]
+
+    def give_back(self, text: memoryview) -> None:
+        """Let `text`, the end of what was given last, be what is given next."""
+        self._ready = bytes(text) + self._ready
+        self.bytes_read -= len(text)
+
+    def at_end(self) -> bool:
+        """Whether everything was given."""
+        self._ready = self._filled(1)
+        return not self._ready
+
+    def _filled(self, size: int) -> bytes:
+        """What is ready and as much more as makes `size` bytes, or a few more: at the end of the file, all there is."""
+        parts, ready = [self._ready], len(self._ready)
+        while ready < size and not self._at_end:
+            checked = self._checked(self._take(size - ready, ready))
+            if not self.bytes_read and not ready:
+                checked = checked.removeprefix(codecs.BOM_UTF8)
+            parts.append(checked)
+            ready += len(checked)
+        return b"".join(parts)
 
     def _take(self, size: int, ready: int) -> bytes:
         # A failing read of packed data gives nothing of what came before the damage, so the steps are small.

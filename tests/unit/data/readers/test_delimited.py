@@ -14,7 +14,9 @@ from clickwise.data.quarantine import QuarantineFile
 from clickwise.data.readers.delimited import DelimitedReader
 from clickwise.data.readers.layout import TextOptions, looks_like_header
 from clickwise.errors import DataError
+from clickwise.native import Tier
 from clickwise.progress import Progress
+from kernel_tiers import kernel_tier
 
 
 def write(path, text):
@@ -74,6 +76,32 @@ def test_any_pattern_of_bad_rows_is_numbered_right(tmp_path_factory, good, block
     assert [n for p in pieces for n in p.row.tolist()] == [i for i, ok in enumerate(good, 1) if ok]
     assert [v for p in pieces for v in p.data["a"].to_pylist()] == [str(i) for i, ok in enumerate(good, 1) if ok]
     assert [b.row for p in pieces for b in p.bad] == [i for i, ok in enumerate(good, 1) if not ok]
+
+
+_BITS = [*"ab1,,,\n\n\n", "\r\n", "\r", '"', "\\N", "é", "a,b\n", "12345,\n", "\n\n"]
+
+
+@pytest.mark.parametrize("quote", [True, False])
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(_BITS), max_size=80), st.integers(0, 500), st.integers(500, 900), st.booleans())
+def test_the_kernels_read_what_arrow_reads(tmp_path_factory, quote, pieces, good, block_bytes, header):
+    first = "x,y\n" if header else ""
+    path = write(tmp_path_factory.mktemp("t") / "a.csv", first + "1,2\n" * good + "".join(pieces))
+    options = TextOptions(delimiter=",", header=header, names=("x", "y"), quote=quote, null_values=("", "\\N"))
+
+    def outcome():
+        rows, bad = [], []
+        try:
+            for piece in DelimitedReader(options, block_bytes).pieces(path, ["y", "x"]):
+                rows += zip(piece.row.tolist(), *(column.to_pylist() for column in piece.data.columns), strict=True)
+                bad += piece.bad
+        except DataError as error:
+            return str(error)
+        return rows, bad
+
+    with kernel_tier(Tier.TORCH):
+        wanted = outcome()
+    assert outcome() == wanted
 
 
 def test_bytes_that_are_not_utf8_spoil_only_their_row(tmp_path):

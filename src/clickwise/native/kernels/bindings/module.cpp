@@ -20,6 +20,7 @@ NB_MODULE(_kernels, m) {
   add_dense(m);
   add_distinct(m);
   add_interactions(m);
+  add_lines(m);
   add_memory(m);
   add_norm(m);
   add_pooling(m);

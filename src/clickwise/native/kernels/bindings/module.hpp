@@ -42,6 +42,7 @@ void add_cross(nb::module_&);
 void add_dense(nb::module_&);
 void add_distinct(nb::module_&);
 void add_interactions(nb::module_&);
+void add_lines(nb::module_&);
 void add_memory(nb::module_&);
 void add_norm(nb::module_&);
 void add_pooling(nb::module_&);
