@@ -92,7 +92,7 @@ def train(
     _check_calibration(run, ranker, prepared)
     if prepared.valid is None:
         progress.warn("no validation rows: the last weights are kept and nothing is measured")
-    checkpoint = _checkpoint_folder(run, resolved, (source, valid_source))
+    checkpoint = _checkpoint_folder(run, resolved, prepared.summary.fingerprint, valid_source)
     _pretrain(ranker, prepared, run.training, checkpoint, progress)
     result = train_model(ranker, prepared.train, prepared.valid, run.training, progress, checkpoint=checkpoint)
     calibrator = _calibrator(run, ranker, prepared, progress)
@@ -156,13 +156,17 @@ def _pretrain(
     ranker.start_from(first)
 
 
-def _checkpoint_folder(run: RunConfig, schema: Schema, sources: Sequence[Source | None]) -> Path | None:
+def _checkpoint_folder(run: RunConfig, schema: Schema, data: str | None, valid: Source | None) -> Path | None:
     """Where a run that was stopped goes on from: a folder named by its data and its whole config.
 
     None for data without a lasting identity.
+
+    Args:
+        data: fingerprint of the training data.
+        valid: the source of the validation rows, if they have one of their own.
     """
-    prints = [None if source is None else source.fingerprint() for source in sources]
-    if prints[0] is None or (sources[1] is not None and prints[1] is None):
+    prints = [data, None if valid is None else valid.fingerprint()]
+    if data is None or (valid is not None and prints[1] is None):
         return None
     code = type(run.model).__module__  # of a model in a file of the user's: another one for every content
     key = hashlib.sha256(json.dumps([prints, code, run.to_toml(schema)]).encode()).hexdigest()

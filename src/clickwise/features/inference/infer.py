@@ -44,6 +44,7 @@ from clickwise.features.inference.roles import (
 from clickwise.features.inference.schema_report import ColumnReport, InferredSchema
 from clickwise.features.inference.weighted_ids import value_columns, weighted_ids
 from clickwise.features.schema_data import schema_from_data
+from clickwise.features.side_by_side import side_by_side
 
 UNIQUE_SHARE = 0.999
 UNIQUE_MIN_ROWS = 1_000
@@ -122,8 +123,9 @@ class _Inference:
         checked = schema_from_data({**start, "features": known}, "schema")  # mistakes in it come first
         labels = sample_labels(self.sample, checked)
         read = _columns(explicit)
-        for name in self.there:
-            self._decide(profile(name, self.sample.column(name)), labels, read)
+        profiles = side_by_side(lambda n: profile(n, self.sample.column(n)), self.there, self.sample.num_rows)
+        for column in profiles:
+            self._decide(column, labels, read)
         self._settle_time()
         features = {**self._in_order(), **self.declared}
         if not features:
