@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.types as pt
 
 from clickwise.features.arrays import codes, values
 from clickwise.features.numeric import NUMBER
 from clickwise.features.tokens import to_tokens
 from clickwise.features.transform import BadCell, BadCells
+from clickwise.native import columns
 from clickwise.schema import Schema
 
 
@@ -21,6 +23,9 @@ def read_label(column: pa.Array, schema: Schema) -> np.ndarray:
     Raises:
         BadCells: labels that are missing or that the rule does not cover.
     """
+    plain = _plain(column) if not schema.positive and schema.threshold is None else None
+    if plain is not None:
+        return plain
     tokens = to_tokens(column, max_bytes=None)
     text = pc.utf8_trim_whitespace(tokens.dictionary)  # the distinct labels: the rest is decided once for each
     number = _numbers(text)
@@ -42,6 +47,15 @@ def read_label(column: pa.Array, schema: Schema) -> np.ndarray:
     refuse_cells(index < 0, schema.label, column, "the label is missing")
     refuse_cells(~allowed[index], schema.label, column, problem)
     return found[index].astype(np.float32)
+
+
+def _plain(column: pa.Array) -> np.ndarray | None:
+    """The labels where all are the text of 0 or 1, as in most logs; None where one is not, or without kernels."""
+    numbers = columns.numbers(column) if pt.is_string(column.type) and columns.compiled() else None
+    if numbers is None or numbers.null_count:
+        return None
+    found = values(numbers)
+    return found.astype(np.float32) if ((found == 0) | (found == 1)).all() else None
 
 
 def refuse_cells(wrong: np.ndarray, name: str, column: pa.Array, problem: str) -> None:
