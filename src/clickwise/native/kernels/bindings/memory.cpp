@@ -2,6 +2,8 @@
 
 #ifdef __GLIBC__
 #include <malloc.h>
+
+#include <limits>
 #endif
 #ifdef __linux__
 #include <sys/mman.h>
@@ -23,12 +25,12 @@ void add_memory(nb::module_& m) {
 #endif
   });
 
-  // Whether the allocator keeps freed memory up to 1 GiB for the next request. Otherwise it hands large pieces back to
+  // Whether the allocator keeps freed memory up to 2 GiB, and pieces of up to 1 GiB of it, for the next request. Otherwise it hands large pieces back to
   // the system each time, which clears every page again before the next step writes it.
   m.def("keep_freed_memory", [](bool keep) {
 #ifdef __GLIBC__
-    mallopt(M_MMAP_THRESHOLD, keep ? 1 << 28 : 128 << 10);
-    mallopt(M_TRIM_THRESHOLD, keep ? 1 << 30 : 128 << 10);
+    mallopt(M_MMAP_THRESHOLD, keep ? 1 << 30 : 128 << 10);
+    mallopt(M_TRIM_THRESHOLD, keep ? std::numeric_limits<int>::max() : 128 << 10);
     if (!keep) malloc_trim(0);
 #else
     (void)keep;
