@@ -77,7 +77,7 @@ def set_threads(count: int) -> None:
 
 @contextmanager
 def freed_memory_kept() -> Iterator[None]:
-    """Freed memory up to 2 GiB stays with the process meanwhile, for the tensors of the next step.
+    """Freed memory stays with the process meanwhile, for tensors of the next step: 1 GiB, and 2 GiB of large results.
 
     Otherwise the allocator of the C library gives large tensors back to the system at every step, and a tenth of a step
     goes into pages that the system clears again. Nothing happens without kernels or with another C library.

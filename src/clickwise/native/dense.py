@@ -12,7 +12,7 @@ from torch import Tensor
 
 from clickwise.native import kernels
 from clickwise.native.precision import Precision, current
-from clickwise.native.tensors import array, dropout_seed
+from clickwise.native.tensors import array, dropout_seed, new_result
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,7 @@ class Tower(torch.autograd.Function):
         needs = list(ctx.needs_input_grad[1:])
         needs[0] |= ctx.call.links > 0  # a cross network adds up there
         wanted = [
-            torch.empty_like(t, memory_format=torch.contiguous_format) if needed else None
-            for t, needed in zip((x, *parameters), needs, strict=True)
+            new_result(t, *t.shape) if needed else None for t, needed in zip((x, *parameters), needs, strict=True)
         ]
         grad_x, *grads = [_array(t) for t in wanted]
         kernels().dense_backward(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch import Tensor
 from clickwise.native import Tier, kernels, tier
 
 _HUGE_BYTES = 2**30
+_LARGE_BYTES = 2**26
 
 
 def recorded() -> bool:
@@ -45,3 +48,15 @@ def in_huge_pages(tensor: Tensor) -> Tensor:
     if tensor.nbytes > _HUGE_BYTES and compiled(Tier.EMBEDDINGS, tensor):
         kernels().advise_huge_pages(tensor.view(-1).numpy())
     return tensor
+
+
+def new_result(like: Tensor, *shape: int) -> Tensor:
+    """An empty tensor for what a kernel writes; over 64 MiB in huge pages, which `freed_memory_kept` keeps.
+
+    To clear new memory page by page takes longer than most kernels, and the allocator of the C library cuts up what it
+    keeps: soon no hole is large enough.
+    """
+    count = math.prod(shape)
+    if count * 4 > _LARGE_BYTES and compiled(Tier.EMBEDDINGS, like):
+        return torch.from_numpy(kernels().large_floats(count)).view(shape)
+    return like.new_empty(shape)

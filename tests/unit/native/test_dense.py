@@ -89,6 +89,15 @@ def test_against_float64(isa: str, rows: int, widths: tuple[int, ...], mode: Pre
         assert_near(gradients(y, [x, *parameters(layers)]), exact(x, layers, mode), ROUNDING[mode])
 
 
+@pytest.mark.parametrize("mode", ["fp32", "bf16"])
+def test_inputs_that_no_cache_holds(isa: str, mode: Precision) -> None:
+    """Over 32 MB of them are laid out past the caches for the gradient of W."""
+    x, layers = make(1400, (12100, 3, 2))
+    with precision.using(mode):
+        y = tower(x, layers)
+    assert_near(gradients(y, [x, *parameters(layers)]), exact(x, layers, mode), 3 * ROUNDING[mode])  # sums of 12,100
+
+
 @pytest.mark.parametrize(("rows", "k", "n"), [(1, 1, 5), (33, 31, 64), (300, 100, 47), (129, 64, 3)])
 def test_one_layer_in_bf16_is_the_product_of_rounded_operands(isa: str, rows: int, k: int, n: int) -> None:
     """With one layer nothing is rounded in between, so that fp32 accuracy is due."""

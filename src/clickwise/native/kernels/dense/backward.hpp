@@ -11,6 +11,7 @@ struct Backward {
   float* grad_x;
   const Saved<E>& saved;
   const Gradients<E>& gradients;
+  const bool streams;  // grad_x
 
   void slab(const Part& part) const {
     const Tiles tiles;
@@ -38,7 +39,9 @@ struct Backward {
           product(g, stride<E>(N), R, gradients.weight[l], N, K, mask);
           end_rows(below, R, K);
         } else if (gradients.goes_down(l)) {
-          product(g, stride<E>(N), R, gradients.weight[l], N, K, Write<E>{false, grad_x + first * K, K, K});
+          product(g, stride<E>(N), R, gradients.weight[l], N, K,
+                  Write<E>{false, streams, grad_x + first * K, K, K});
+          if (streams) end_stream();
         }
       }
       turn ^= 1;
@@ -83,7 +86,8 @@ CW_INLINE void backward(const DenseTower& tower, const float* x, int64_t B, cons
   Cutter cutter{const_cast<uint8_t*>(memory)};  // which is only read here
   const Saved<E> saved(tower, B, cutter);
   const Gradients<E> gradients(tower, grad_x != nullptr);
-  const Backward<E> plan{tower, x, y, grad_y, grad_x, saved, gradients};
+  const bool streams = streamable(grad_x, B, tower.layers[0].K);
+  const Backward<E> plan{tower, x, y, grad_y, grad_x, saved, gradients, streams};
   gradients.run(B, [&](const Part& part) { plan.slab(part); });
 }
 

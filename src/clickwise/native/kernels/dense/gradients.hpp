@@ -59,7 +59,8 @@ struct Gradients {
     if (!grad[l]) return;
     const int64_t K = tower.layers[l].K, N = tower.layers[l].N, R = part.R;
     transpose_rows(g, stride<E>(N), R, padded(R), N, grad[l] + part.offset, ldt);
-    pack(x, ldx, R, padded(R), K, input[l] + part.offset * kPanel, panel_size(part.chunk), 0, pieces(K, kPanel));
+    pack(x, ldx, R, padded(R), K, input[l] + part.offset * kPanel, panel_size(part.chunk), 0, pieces(K, kPanel),
+         far(panels_size(part.chunk, K) * static_cast<int64_t>(sizeof(E))));
   }
 
   // The same of a narrow layer with inputs `a` in rows and G [R, N] in fp32: dW and db of this slab.
@@ -101,7 +102,7 @@ struct Gradients {
     const int64_t height = smaller(kBlockN, N - n);
     if (layer.grad_weight)
       product(grad[l] + n * ldt, ldt, height, input[l] + k / kPanel * panel_size(chunk), chunk, width,
-              Write<E>{add, layer.grad_weight + n * K + k, K, width});
+              Write<E>{add, false, layer.grad_weight + n * K + k, K, width});
     for (int64_t m = n; layer.grad_bias && k == 0 && m < n + height; m++) {
       Floats total{};
       for (int64_t r = 0; r < padded(chunk); r += kLanes) total += load(grad[l] + m * ldt + r);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "dense/layout.hpp"
+#include "machine/stream.hpp"
 
 namespace clickwise::CW_ISA {
 
@@ -52,10 +53,10 @@ CW_INLINE void transpose(Words (&v)[kLanes]) {
 }
 
 // Panels [first, last) of `from` [K, N], row-major with `ld` elements a row: k runs over its rows. Rows from K to `end`
-// become zeros.
+// become zeros. `streams`: past the caches (machine/stream.hpp).
 template <class E, class S>
 CW_INLINE void pack(const S* from, int64_t ld, int64_t K, int64_t end, int64_t N, E* to, int64_t panel, int64_t first,
-                    int64_t last) {
+                    int64_t last, bool streams = false) {
   constexpr int64_t kRows = 16;  // a few rows at a time, so that each is read along its lines
   for (int64_t begin = 0; begin < end; begin += kRows) {
     for (int64_t p = first; p < last; p++) {
@@ -64,11 +65,16 @@ CW_INLINE void pack(const S* from, int64_t ld, int64_t K, int64_t end, int64_t N
         for (int64_t k = begin; k < smaller(begin + kRows, end); k += kPair<E>) {
           const S* row = k < K && count > 0 ? from + k * ld + column : nullptr;
           const Words w = words_of_rows<E>(row, row && k + 1 < K ? row + ld : nullptr, count);
-          std::memcpy(to + p * panel + k * kPanel + j * kPair<E>, &w, sizeof w);
+          E* at = to + p * panel + k * kPanel + j * kPair<E>;
+          if (streams)
+            stream(reinterpret_cast<float*>(at), reinterpret_cast<Floats>(w));
+          else
+            std::memcpy(at, &w, sizeof w);
         }
       }
     }
   }
+  if (streams) end_stream();
 }
 
 // Panel p of the transpose of `from` [N, K], row-major and dense: k runs along its rows.

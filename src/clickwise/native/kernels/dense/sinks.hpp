@@ -2,6 +2,7 @@
 #pragma once
 #include "dense/dropout.hpp"
 #include "dense/product.hpp"
+#include "machine/stream.hpp"
 
 namespace clickwise::CW_ISA {
 
@@ -52,10 +53,11 @@ struct Mask {
   }
 };
 
-// to = c, or to += c; a dense matrix of `end` columns at the sink's first, `ld` to a row.
+// to = c, or to += c; a dense matrix of `end` columns at the sink's first, `ld` to a row. `streams`: past the caches,
+// where it is `streamable` (machine/stream.hpp).
 template <class E>
 struct Write {
-  bool add;
+  bool add, streams;
   float* to;
   int64_t ld, end;
 
@@ -66,7 +68,10 @@ struct Write {
         Floats v = load(c + i * Tile<E>::columns + j);
         float* at = to + (row + i) * ld + column + j;
         if (add) v += load_first(at, columns - j);
-        store_first(at, v, columns - j);
+        if (streams)
+          stream(at, v);
+        else
+          store_first(at, v, columns - j);
       }
     }
   }
