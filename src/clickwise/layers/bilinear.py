@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from clickwise.layers.mlp import MLP
-from clickwise.native.tensors import recorded
+from clickwise.native import Tier
+from clickwise.native.bilinear import BilinearPairs
+from clickwise.native.tensors import compiled, recorded
 
 BilinearKind = Literal["all", "each", "interaction"]
 
@@ -35,6 +37,9 @@ class BilinearInteraction(nn.Module):
         self.weight = nn.Parameter(torch.randn(count, dim, dim) * dim**-0.5)
 
     def forward(self, vectors: Tensor, gates: Tensor) -> Tensor:
+        if compiled(Tier.DENSE, vectors, gates, self.weight):
+            pairs: Tensor = BilinearPairs.apply(vectors, gates, self.weight)
+            return pairs
         last = vectors.shape[1] - 1
         if self.kind == "interaction":
             of_f = self.weight.split(list(range(last, 0, -1)))  # for each f [F - 1 - f, D, D]
@@ -43,7 +48,7 @@ class BilinearInteraction(nn.Module):
             matrices = list(self.weight.expand(last, -1, -1).unbind())
         first, second = torch.triu_indices(last + 1, last + 1, 1)
         shares = gates.index_select(1, first) * gates.index_select(1, second)
-        pairs: Tensor = _Pairs.apply(vectors, shares, *matrices)
+        pairs = _Pairs.apply(vectors, shares, *matrices)
         return pairs
 
 

@@ -1,4 +1,4 @@
-"""Bilinear pairs: their own backward pass, and their slabs."""
+"""Bilinear pairs as torch makes them: their own backward pass, and their slabs. No kernel takes float64."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def test_gradients_are_those_of_finite_differences(kind, products_at_once, monke
 
 
 def test_slabs_are_all_rows_once(monkeypatch):
-    layer = BilinearInteraction(4, 3, "interaction")
-    vectors, gates = torch.randn(11, 4, 3), torch.rand(11, 4)
+    layer = BilinearInteraction(4, 3, "interaction").double()
+    vectors, gates = torch.randn(11, 4, 3, dtype=torch.float64), torch.rand(11, 4, dtype=torch.float64)
     whole = layer(vectors, gates)
     seen = []
     lefts = bilinear._lefts

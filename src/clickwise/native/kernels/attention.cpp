@@ -5,47 +5,12 @@
 #include "machine/exponential.hpp"
 #include "machine/pool.hpp"
 #include "machine/scratch.hpp"
+#include "machine/small_product.hpp"
 
 namespace clickwise::CW_ISA {
 namespace {
 
 constexpr int64_t kRows = 8;  // rows a task
-
-// An operand whose element (i, k) is at i * row + k * column.
-struct Matrix {
-  const float* at;
-  int64_t row, column;
-};
-
-// C[i, j] = sum_k A[i, k] B[k, j] for `rows` rows and `vectors` vectors of columns.
-template <int rows, int vectors>
-CW_INLINE void tile(Matrix a, const float* b, int64_t b_row, int64_t K, float* c, int64_t c_row) {
-  Floats total[rows][vectors] = {};
-  for (int64_t k = 0; k < K; k++) {
-    Floats v[vectors];
-    for (int j = 0; j < vectors; j++) v[j] = load(b + k * b_row + j * kLanes);
-    for (int i = 0; i < rows; i++) {
-      const float x = a.at[i * a.row + k * a.column];
-      for (int j = 0; j < vectors; j++) total[i][j] += x * v[j];
-    }
-  }
-  for (int i = 0; i < rows; i++)
-    for (int j = 0; j < vectors; j++) store(c + i * c_row + j * kLanes, total[i][j]);
-}
-
-template <int rows>
-CW_INLINE void tiles(Matrix a, const float* b, int64_t N, int64_t K, float* c) {
-  int64_t j = 0;
-  for (; j + 2 * kLanes <= N; j += 2 * kLanes) tile<rows, 2>(a, b + j, N, K, c + j, N);
-  if (j < N) tile<rows, 1>(a, b + j, N, K, c + j, N);
-}
-
-// C = A B: A [M, K], B [K, N], C [M, N]; N is a multiple of kLanes.
-void product(Matrix a, const float* b, int64_t M, int64_t N, int64_t K, float* c) {
-  int64_t i = 0;
-  for (; i + 4 <= M; i += 4) tiles<4>({a.at + i * a.row, a.row, a.column}, b, N, K, c + i * N);
-  for (; i < M; i++) tiles<1>({a.at + i * a.row, a.row, a.column}, b, N, K, c + i * N);
-}
 
 // One head of one row: where its matrices [M, d] are, and room for those that the products need in another layout.
 struct Head {
@@ -79,7 +44,7 @@ struct Head {
   CW_INLINE void attend(const float* query, const float* key, int64_t row) const {
     transpose(key, row, left, across);
     copy(query, row, left);
-    product({left, d_padded, 1}, across, M, M_padded, d, shares);
+    small_product({left, d_padded, 1}, across, M, M_padded, d, shares);
     for (int64_t m = 0; m < M; m++) softmax(shares + m * M_padded);
   }
 
@@ -127,7 +92,7 @@ void forward(const AttentionSizes& sizes, const float* mapped, float* out) {
     const float *key = query + width, *value = key + width, *residual = value + width;
     head.attend(query, key, row);
     head.copy(value, row, head.right);
-    product({head.shares, head.M_padded, 1}, head.right, M, head.d_padded, M, head.left);
+    small_product({head.shares, head.M_padded, 1}, head.right, M, head.d_padded, M, head.left);
     for (int64_t m = 0; m < M; m++) {
       const float *from = head.left + m * head.d_padded, *rest = residual + m * row;
       float* to = out + (b * M + m) * width + h * d;
@@ -166,15 +131,15 @@ void backward(const AttentionSizes& sizes, const float* grad_out, const float* o
       clear(g + d, d_padded - d);
     }
     write(head.gradients, grad_residual);
-    product({head.shares, 1, M_padded}, head.gradients, M, d_padded, M, head.right);
+    small_product({head.shares, 1, M_padded}, head.gradients, M, d_padded, M, head.right);
     write(head.right, grad_value);
     head.transpose(value, row, head.right, head.across);
-    product({head.gradients, d_padded, 1}, head.across, M, M_padded, d, head.scores);
+    small_product({head.gradients, d_padded, 1}, head.across, M, M_padded, d, head.scores);
     head.through_softmax();
-    product({head.scores, 1, M_padded}, head.left, M, d_padded, M, head.right);
+    small_product({head.scores, 1, M_padded}, head.left, M, d_padded, M, head.right);
     write(head.right, grad_key);
     head.copy(key, row, head.left);
-    product({head.scores, M_padded, 1}, head.left, M, d_padded, M, head.right);
+    small_product({head.scores, M_padded, 1}, head.left, M, d_padded, M, head.right);
     write(head.right, grad_query);
   });
 }

@@ -15,6 +15,7 @@ NB_MODULE(_kernels, m) {
   m.def("threads", &threads);
   m.def("set_threads", &set_threads);
   add_attention(m);
+  add_bilinear(m);
   add_columns(m);
   add_cross(m);
   add_dense(m);

@@ -37,6 +37,7 @@ inline void require_rows(const In<int32_t, 1>& rows, int64_t V) {
 }
 
 void add_attention(nb::module_&);
+void add_bilinear(nb::module_&);
 void add_columns(nb::module_&);
 void add_cross(nb::module_&);
 void add_dense(nb::module_&);
