@@ -9,7 +9,7 @@ from clickwise.native import Tier, freed_memory_kept
 from clickwise.native.tensors import new_result
 from kernel_tiers import kernel_tier
 
-LARGE = (17, 2**20)  # 68 MiB
+LARGE = (20, 2**20)  # 80 MiB
 
 
 @pytest.fixture(autouse=True)
