@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,25 +27,6 @@ class Layer:
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x W^T + b in the precision in use: [B, K], [N, K], [N] -> [B, N]."""
     return tower(x, [Layer(weight, bias)])
-
-
-def product(x: Tensor, weight: Tensor, bias: Tensor | None, precision: Precision) -> Tensor:
-    """x W^T + b, unknown to autograd: for layers that have a backward pass of their own. All dense."""
-    y = x.new_empty(len(x), len(weight))
-    shape = kernels().DenseShape([False], [0.0], precision == "bf16")
-    kernels().dense_forward([array(weight)], [_array(bias)], shape, 0, array(x), None, array(y))
-    return y
-
-
-def product_gradients(grad_y: Tensor, x: Tensor, weight: Tensor, precision: Precision) -> tuple[Tensor, Tensor]:
-    """The gradients of x and of W, from that of y = x W^T + b: grad_y W and grad_y^T x."""
-    grad_x, grad_weight = torch.empty_like(x), torch.empty_like(weight)
-    shape = kernels().DenseShape([False], [0.0], precision == "bf16")
-    g, saved = array(grad_y), np.empty(kernels().dense_saved_bytes([array(weight)], [None], shape, len(x)), np.uint8)
-    kernels().dense_backward(
-        [array(weight)], [None], shape, array(x), saved, g, g, array(grad_x), [array(grad_weight)], [None]
-    )
-    return grad_x, grad_weight
 
 
 def tower(x: Tensor, layers: Sequence[Layer], links: int = 0) -> Tensor:

@@ -10,10 +10,23 @@ import torch
 from torch import Tensor
 
 from clickwise.layers import SelfAttention
-from clickwise.native import attention, kernels, set_threads
-from clickwise.native.precision import using
+from clickwise.native import kernels, set_threads
+from clickwise.native.precision import Precision, using
 
-SIZES = [(1, 1, 1, 1), (3, 2, 1, 5), (9, 5, 2, 8), (17, 39, 2, 32), (4, 16, 3, 16), (2, 33, 1, 17), (0, 3, 2, 4)]
+SIZES = [  # B, M, H, d: groups of rows that are full or not, and more than one task; vectors that fill registers or not
+    (1, 1, 1, 1),
+    (3, 2, 1, 5),
+    (9, 5, 2, 8),
+    (17, 39, 2, 32),
+    (4, 16, 3, 16),
+    (2, 33, 1, 17),
+    (3, 47, 1, 64),
+    (2, 131, 2, 3),
+    (1030, 1, 2, 2),
+    (61, 43, 1, 1),
+    (0, 3, 2, 4),
+    (3, 0, 2, 4),
+]
 sizes = pytest.mark.parametrize(("B", "M", "H", "d"), SIZES)
 
 
@@ -47,8 +60,10 @@ def draw(B: int, M: int, H: int, d: int, scale: float = 1.0) -> np.ndarray:
 
 
 def forward(mapped: np.ndarray, H: int) -> np.ndarray:
+    """With an identity for W, so that x are the queries, keys, values and residuals themselves."""
     out = np.empty((*mapped.shape[:2], H * mapped.shape[4]), np.float32)
-    kernels().attention_forward(mapped.reshape(*mapped.shape[:2], 4 * out.shape[2]), H, out)
+    weight = np.eye(4 * out.shape[2], dtype=np.float32)
+    kernels().attention_forward(mapped.reshape(*mapped.shape[:2], len(weight)), weight, H, False, out)
     return out
 
 
@@ -98,11 +113,7 @@ def layer_and_rows(B: int, M: int, H: int, d: int) -> tuple[SelfAttention, Tenso
 
 
 @sizes
-@pytest.mark.parametrize("mapped_at_once", [1, 2**19])
-def test_the_layer(
-    isa: str, B: int, M: int, H: int, d: int, mapped_at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(attention, "_MAPPED_AT_ONCE", mapped_at_once)
+def test_the_layer(isa: str, B: int, M: int, H: int, d: int) -> None:
     layer, x = layer_and_rows(B, M, H, d)
     found, exact = run(layer, x), run(layer.double(), x.double())
     for a, b in zip(found, exact, strict=True):
@@ -120,21 +131,37 @@ def test_bf16_rounds_operands_of_the_maps_in_both_passes(isa: str) -> None:
         assert 1e-4 < (a - b).norm() / b.norm() < 0.05
 
 
-def test_threads_change_nothing(isa: str) -> None:
-    layer, x = layer_and_rows(50, 9, 2, 8)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_threads_change_nothing(isa: str, precision: Precision) -> None:
+    layer, x = layer_and_rows(300, 9, 2, 8)  # three tasks
+    with using(precision):
+        alone = run(layer, x)
+        for threads in (2, 3):
+            set_threads(threads)
+            for a, b in zip(run(layer, x), alone, strict=True):
+                assert torch.equal(a, b)
+
+
+def test_what_a_call_leaves_in_memory_enters_no_other(isa: str) -> None:
+    layer, x = layer_and_rows(9, 5, 2, 3)
     alone = run(layer, x)
-    set_threads(3)
+    larger, rows = layer_and_rows(40, 7, 2, 8)
+    run(larger, torch.full_like(rows, torch.nan))
     for a, b in zip(run(layer, x), alone, strict=True):
         assert torch.equal(a, b)
 
 
 def test_shapes_are_checked(isa: str) -> None:
-    mapped, out = np.zeros((2, 3, 24), np.float32), np.zeros((2, 3, 6), np.float32)
-    with pytest.raises(ValueError, match="no multiple of the heads"):
-        kernels().attention_forward(mapped, 4, out)
-    with pytest.raises(ValueError, match=r"mapped is not \[B, M, 4 H d\]"):
-        kernels().attention_forward(mapped[:, :2].copy(), 2, out)
+    x, weight, out = np.zeros((2, 3, 5), np.float32), np.zeros((24, 5), np.float32), np.zeros((2, 3, 6), np.float32)
+    with pytest.raises(ValueError, match=r"the weight is not \[4 H d, D\]"):
+        kernels().attention_forward(x, weight, 4, False, out)
+    with pytest.raises(ValueError, match=r"x is not \[B, M, D\]"):
+        kernels().attention_forward(out, weight, 2, False, out)
+    with pytest.raises(ValueError, match=r"out is not \[B, M, H d\]"):
+        kernels().attention_forward(x, weight, 2, False, out[:1])
     with pytest.raises(ValueError, match=r"grad_out is not \[B, M, H d\]"):
-        kernels().attention_backward(out[:1], out, mapped, 2, mapped.copy())
-    with pytest.raises(ValueError, match=r"grad_mapped is not \[B, M, 4 H d\]"):
-        kernels().attention_backward(out, out, mapped, 2, mapped[:1].copy())
+        kernels().attention_backward(x, weight, 2, False, out, out[:1], x, weight)
+    with pytest.raises(ValueError, match=r"grad_x is not \[B, M, D\]"):
+        kernels().attention_backward(x, weight, 2, False, out, out, x[:1], weight)
+    with pytest.raises(ValueError, match=r"grad_weight is not \[4 H d, D\]"):
+        kernels().attention_backward(x, weight, 2, False, out, out, x, weight[:1])
