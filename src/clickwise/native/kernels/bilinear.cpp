@@ -110,7 +110,8 @@ struct PairRows {
   }
 
   CW_INLINE void to_the_left(int64_t f, int64_t pair) const {
-    small_product({v + f * one, width, 1}, matrices.plain + matrices.of(f, pair), R, width, D, left);
+    const float* w = matrices.plain + matrices.of(f, pair);
+    small_product<Lies::along>(v + f * one, width, w, width, R, width, D, left, width);
   }
 
   // `put(to, x)` stores a vector or a number of the result.
@@ -186,8 +187,10 @@ struct PairRows {
         back_of_pair(f, g, grad_pairs + pair * D, fresh);
         if (grad_gates_of) back_to_gates(f, g);
         if (last && grad_vectors)
-          small_product<true>({grad_left, width, 1}, matrices.across + w, R, width, D, grad_v + f * one);
-        if (last && grad_w) small_product<true>({v + f * one, 1, width}, grad_left, D, width, R, grad_w + w);
+          small_product<Lies::along, true>(grad_left, width, matrices.across + w, width, R, width, D, grad_v + f * one,
+                                           width);
+        if (last && grad_w)
+          small_product<Lies::across, true>(v + f * one, width, grad_left, width, D, width, R, grad_w + w, width);
       }
     }
     for (int64_t r = 0; r < R; r++) {

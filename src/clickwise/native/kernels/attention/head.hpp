@@ -4,7 +4,7 @@
 // register has lanes, and none of its sums is one of lanes. Rows are whole registers long: what shares hold from column
 // M on, and vectors from d on, enters no other column.
 #pragma once
-#include "attention/tile.hpp"
+#include "machine/small_product.hpp"
 #include "dense/slab.hpp"
 #include "machine/exponential.hpp"
 

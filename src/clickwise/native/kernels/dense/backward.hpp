@@ -40,7 +40,7 @@ struct Backward {
           end_rows(below, R, K);
         } else if (gradients.goes_down(l)) {
           product(g, stride<E>(N), R, gradients.weight[l], N, K,
-                  Write<E>{false, streams, grad_x + first * K, K, K});
+                  Write<E>{false, grad_x + first * K, K, K, streams});
           if (streams) end_stream();
         }
       }

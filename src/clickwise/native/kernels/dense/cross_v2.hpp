@@ -115,7 +115,7 @@ struct CrossBackward {
           end_rows(below, part.R, K);
         } else {
           product(from, stride<E>(N), part.R, gradients.weight[l], N, K,
-                  Write<E>{true, false, i ? slab.total : grad_x + at, d, d});
+                  Write<E>{true, i ? slab.total : grad_x + at, d, d});
         }
         turn ^= 1;
       }

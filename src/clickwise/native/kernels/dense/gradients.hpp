@@ -102,7 +102,7 @@ struct Gradients {
     const int64_t height = smaller(kBlockN, N - n);
     if (layer.grad_weight)
       product(grad[l] + n * ldt, ldt, height, input[l] + k / kPanel * panel_size(chunk), chunk, width,
-              Write<E>{add, false, layer.grad_weight + n * K + k, K, width});
+              Write<E>{add, layer.grad_weight + n * K + k, K, width});
     for (int64_t m = n; layer.grad_bias && k == 0 && m < n + height; m++) {
       Floats total{};
       for (int64_t r = 0; r < padded(chunk); r += kLanes) total += load(grad[l] + m * ldt + r);

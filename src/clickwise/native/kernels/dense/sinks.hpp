@@ -57,9 +57,10 @@ struct Mask {
 // where it is `streamable` (machine/stream.hpp).
 template <class E>
 struct Write {
-  bool add, streams;
+  bool add;
   float* to;
   int64_t ld, end;
+  bool streams = false;
 
   CW_INLINE void operator()(int64_t row, int64_t rows, int64_t column, int64_t columns, const float* c) const {
     columns = smaller(columns, end - column);
