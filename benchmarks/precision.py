@@ -8,6 +8,7 @@ torch, compiled kernels in fp32, compiled kernels in bf16.
 Every run is `clickwise train` in a process of its own, with the same data, settings and early stopping on the
 validation part; the test part is scored once, in fp32. The table shows mean and standard deviation over the seeds, and
 for each path how far its mean lies from the torch reference, in standard errors of that difference: within 2 is noise.
+Started again with the same folder, it goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ def run(parts: dict[str, str], model: str, path: str, seed: int, told: list[str]
     own = [f"model.name={model}", f"training.seed={seed}", f"training.precision={precision}"]
     sets = [piece for setting in own for piece in ("--set", setting)]
     valid = ["--valid", parts["valid"]] if "valid" in parts else []
-    trained = clickwise(["train", parts["train"], *valid, "--out", str(folder), *told, *sets], tier)
+    if not (folder / "manifest.json").exists():  # it was stopped after this one
+        clickwise(["train", parts["train"], *valid, "--out", str(folder), *told, *sets], tier)
     measured = clickwise(["evaluate", str(folder), parts["test"]], tier)["metrics"]
-    seconds = trained["training"]["seconds"]
+    seconds = json.loads((folder / "manifest.json").read_text())["training"]["seconds"]
     return {"log_loss": measured["log_loss"], "roc_auc": measured["roc_auc"], "seconds": seconds}
 
 
