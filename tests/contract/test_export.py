@@ -18,6 +18,7 @@ from clickwise.bundle.graph import Recorded, write_graph, write_whole
 from clickwise.calibration import Platt
 from clickwise.config import build
 from clickwise.errors import BundleError
+from clickwise.layers import Embedding
 from clickwise.models import Ranker, build_model
 from clickwise.registry import models
 from clickwise.schema import PADDING_ROW, InputSpec
@@ -130,6 +131,38 @@ def test_the_whole_file_is_the_model(name: str, more: dict[str, Any], spec: str,
     compare(model, SPECS[spec], tmp_path / "model.onnx", Recorded([], []), calibrator)
     onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"))
     assert b"site-packages" not in (tmp_path / "model.onnx").read_bytes()  # nothing of the machine it was made on
+
+
+class Weighed(Ranker):
+    """Has a vector of weights behind a transposition, which is not always one that its code writes."""
+
+    @dataclass(frozen=True)
+    class Config:
+        how: str
+
+    def __init__(self, config: Config, inputs: InputSpec) -> None:
+        super().__init__(config, inputs)
+        self.embedding = Embedding(inputs, 4)
+        self.weight = torch.nn.Parameter(torch.arange(1.0, 4.0))
+
+    def forward(self, batch: Batch) -> Tensor:
+        v = self.embedding(batch)
+        if self.config.how == "list":
+            return (v[:, [0, 0, 1]] * v[:, [1, 2, 2]]).sum(2) @ self.weight
+        return (v.transpose(1, 2) @ self.weight).sum(1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["list", "transposed"])
+def test_a_vector_of_weights_is_multiplied_as_torch_does(how: str, tmp_path: Path) -> None:
+    model = Weighed(Weighed.Config(how), SPECS["plain"]).eval()
+    torch.nn.init.normal_(model.embedding.table.weight, generator=torch.Generator().manual_seed(5))
+    with models.unchanged():
+        models.register("weighed")(Weighed)
+        recorded = write_graph(model, tmp_path / "graph.onnx")
+        write_whole(model, None, tmp_path / "model.onnx")
+    compare(model, SPECS["plain"], tmp_path / "graph.onnx", recorded)
+    compare(model, SPECS["plain"], tmp_path / "model.onnx", Recorded([], []))
 
 
 class Sorted(Ranker):

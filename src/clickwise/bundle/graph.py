@@ -272,6 +272,7 @@ def _record(module: nn.Module, batch: Batch, more: tuple[Any, ...], names: Seque
             part.metadata_props.clear()  # where each line of code was on this machine
         for value in [value for value in graph.inputs if not value.uses()]:
             graph.inputs.remove(value)
+        _vectors_to_columns(graph)
         if any(isinstance(value.shape[0], int) for value in graph.inputs):
             raise BundleError(
                 f"its {name} can be written as ONNX only for batches of one size: it counts rows by len(tensor), say, "
@@ -288,6 +289,25 @@ def _record(module: nn.Module, batch: Batch, more: tuple[Any, ...], names: Seque
             reason = reason.__cause__
         said = str(reason).strip().splitlines() or [type(reason).__name__]
         raise BundleError(f"its {name} cannot be written as ONNX: {said[0]}") from error
+
+
+def _vectors_to_columns(graph: Any) -> None:
+    """Let every product with a vector [K] be one with a matrix [K, 1], which is the same.
+
+    ONNX Runtime (1.32 at least) makes one node of a transposition and the product behind it, and that node gives wrong
+    numbers for a vector. Transpositions are in more than code that writes them: the exporter indexes by a list so.
+    """
+    from onnx_ir import convenience, node
+
+    for old in [
+        each for each in graph.all_nodes() if each.op_type == "MatMul" and len(each.inputs[1].shape or ()) == 1
+    ]:
+        axis = node("Constant", [], {"value_ints": [-1]})
+        column = node("Unsqueeze", [old.inputs[1], axis.outputs[0]])
+        product = node("MatMul", [old.inputs[0], column.outputs[0]])
+        flat = node("Squeeze", [product.outputs[0], axis.outputs[0]])
+        new = [axis, column, product, flat]
+        convenience.replace_nodes_and_values(old.graph, old, [old], new, old.outputs, flat.outputs)
 
 
 @contextmanager
