@@ -17,6 +17,7 @@ from clickwise.bundle import Bundle, files, graph
 from clickwise.config import require, to_data
 from clickwise.errors import BundleError
 from clickwise.native import Tier, tier
+from clickwise.pipeline.answers import check_file, check_version
 from clickwise.pipeline.golden import golden_requests
 from clickwise.pipeline.parity import parity
 from clickwise.progress import Progress
@@ -55,9 +56,10 @@ def export(
 
     Raises:
         BundleError: the bundle is damaged or for retrieval, has weights that are no numbers, or a model that ONNX has
-            no words for, or does not rank as well in bf16; `out` is something else.
+            no words for, or answers otherwise as ONNX, or does not rank as well in bf16; `out` is something else.
         ConfigError: no such format; or an ONNX file in bf16, which there is none of.
         DataError: as for `evaluate`.
+        MissingExtraError: the exporter or ONNX Runtime, which is asked whether it answers as the model, is missing.
     """
     require(format in get_args(Format), "--format", format, " or ".join(get_args(Format)))
     if bf16_data is not None:
@@ -72,11 +74,13 @@ def export(
         if format == "onnx":
             with whole_file(out) as file:
                 graph.write_whole(found.model, found.calibrator, file)
+                check_file(found, file)
             return ExportSummary(out, found.model_name, format)
         version.VERSION.check_out(out)
         with whole_folder(out) as new:
             parts = _write_parts(folder, found, new)
             version.VERSION.write(new, _manifest(folder, parts))
+            check_version(found, new)
             if bf16_data is not None:
                 parts = replace(parts, reduced=parity(found, new, bf16_data, settings, progress))
                 version.VERSION.write(new, _manifest(folder, parts))

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import clickwise as cw
-from clickwise.bundle import Bundle
+from clickwise.bundle import Bundle, graph
 from clickwise.cli import main
 from clickwise.errors import BundleError, ConfigError
 from clickwise.pipeline import export
@@ -69,6 +69,43 @@ def test_the_command_says_what_it_wrote(
     assert said.keys() == {"out", "model", "format", "version", "size_bytes"}
     assert f"version {said['version']} of fm" in run()
     assert run("--format", "tar").startswith("2 clickwise: error: --format: got 'tar', allowed is serving or onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["serving", "onnx"])
+def test_a_graph_that_answers_otherwise_is_refused(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    def off(write: Any) -> Any:
+        def written(model: Any, *rest: Any) -> Any:
+            with torch.no_grad():
+                model.linear.bias += 0.01
+                found = write(model, *rest)
+                model.linear.bias -= 0.01
+            return found
+
+        return written
+
+    monkeypatch.setattr(graph, "write_graph", off(graph.write_graph))
+    monkeypatch.setattr(graph, "write_whole", off(graph.write_whole))
+    says = r"its fm, written as ONNX, does not answer in ONNX Runtime as .* golden request 1: its logits are \S+ off"
+    with pytest.raises(BundleError, match=says):
+        export(bundle, tmp_path / "v", format=format)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["serving", "onnx"])
+def test_what_onnx_runtime_cannot_run_is_refused(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("Non-zero status code returned while running MatMul node.\nMore of it.")
+
+    monkeypatch.setattr(ort.InferenceSession, "run", fails)
+    with pytest.raises(BundleError, match=r"as it does here: Non-zero status code .* MatMul node\.; nothing is kept"):
+        export(bundle, tmp_path / "v", format=format)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_no_version_is_not_replaced(bundle: Path, tmp_path: Path) -> None:

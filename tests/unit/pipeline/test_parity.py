@@ -57,8 +57,8 @@ def test_one_that_does_not_is_refused(bundle: Path, small_log: Path, tmp_path: P
     found = cw.load(bundle)
     mlp: Any = found.model.mlp
     with torch.no_grad():
-        mlp.hidden[0].bias += 4096
-        mlp.hidden[1].bias -= 4096 * mlp.hidden[1].weight.sum(1)
+        mlp.hidden[0].bias += 256
+        mlp.hidden[1].bias -= 256 * mlp.hidden[1].weight.sum(1)
     Bundle(found.pipeline, found.model, found.provenance).save(tmp_path / "bundle")
     with pytest.raises(BundleError, match=r"in bf16 its AUC on .* and in fp32 .* apart; leave --bf16 out"):
         export(tmp_path / "bundle", tmp_path / "v", bf16_data=small_log)

@@ -115,14 +115,21 @@ class Engine:
                 versions only.
         """
         version.VERSION.verify(self._folder)
-        for number, golden in enumerate(self._golden, 1):
-            place = f"{self._folder}: golden request {number}"
-            try:
-                scores = self._golden_scores(golden, "fp32")
-            except RequestError as error:
-                raise BundleError(f"{place}: {error}") from None
-            golden.check(scores.logits, place)
+        problem = self.problem()
+        if problem is not None:
+            raise BundleError(f"{self._folder}: {problem}; {version.VERSION.again}")
         self._lookups.check()
+
+    def problem(self) -> str | None:
+        """What is wrong with the answer to a golden request; None: all are answered as in training."""
+        for number, golden in enumerate(self._golden, 1):
+            try:
+                found = golden.problem(self._golden_scores(golden, "fp32").logits)
+            except RequestError as error:
+                found = str(error)
+            if found is not None:
+                return f"golden request {number}: {found}"
+        return None
 
     def warm_up(self) -> None:
         """Answer the golden requests, so that the first real one finds memory and caches as later ones do."""

@@ -19,17 +19,14 @@ class Golden(NamedTuple):
     body: bytes
     logits: np.ndarray
 
-    def check(self, logits: np.ndarray, place: str) -> None:
-        """Compare what was found with what is stored.
-
-        Raises:
-            BundleError: it differs, or is not finite.
-        """
+    def problem(self, logits: np.ndarray) -> str | None:
+        """What is wrong with logits that were found, beside those that are stored; None: nothing."""
         if logits.shape != self.logits.shape or not np.isfinite(logits).all():
-            raise BundleError(f"{place}: gives no finite logit for each of its candidates; export the bundle again")
+            return "gives no finite logit for each of its candidates"
         worst = float(np.abs(logits - self.logits).max(initial=0.0))
         if worst > _TOLERANCE * max(1.0, float(np.abs(self.logits).max(initial=0.0))):
-            raise BundleError(f"{place}: its logits are {worst:.2g} off those of training; export the bundle again")
+            return f"its logits are {worst:.2g} off those of training"
+        return None
 
 
 def read_golden(path: Path) -> list[Golden]:
