@@ -96,7 +96,8 @@ def test_opening_runs_no_code_and_says_what_to_pass(file: Path, small_log: Path,
     with models.unchanged():  # so that it is forgotten, as in a new process
         cw.train(small_log, label="click", model=f"{file}:Doubled", out=out, settings=FAST)
     file.write_text("raise RuntimeError('ran')")
-    said = r"its model is 'mine.py:Doubled'.*--model FILE:CLASS, or load\(folder, model='FILE:CLASS'\)"
+    said = r"its model is 'mine.py:Doubled'.*--model FILE:CLASS, or load\(folder, model='FILE:CLASS'\) .*"
+    said += rf"to serve .* `clickwise export {out} --model FILE:CLASS --out VERSION` makes"
     with pytest.raises(BundleError, match=said):
         cw.load(out)
     manifest = json.loads((out / MANIFEST).read_text())

@@ -247,7 +247,8 @@ def _build_model(folder: Path, entry: Any, inputs: InputSpec, file: str | None) 
     if is_file_model(name) and name not in models:
         raise BundleError(
             f"{folder}: its model is {clipped(name)}, a file that no bundle holds; say where it is: "
-            "--model FILE:CLASS, or load(folder, model='FILE:CLASS') in Python"
+            "--model FILE:CLASS, or load(folder, model='FILE:CLASS') in Python; to serve or publish it, give "
+            f"the version that `clickwise export {folder} --model FILE:CLASS --out VERSION` makes"
         )
     try:
         model_class = models.get(name)
