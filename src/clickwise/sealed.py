@@ -18,6 +18,17 @@ from clickwise.errors import BundleError
 
 MANIFEST = "manifest.json"
 MANIFEST_CHECKSUM = "manifest.sha256"
+LIVE = "live.json"
+"""In a store: which of its sealed folders answer."""
+
+_STORE = "store of versions"
+_TAKEN_BY = {
+    "clickwise bundle": "`clickwise inspect`, `evaluate`, `predict`, `export`, `serve` and `publish` take it",
+    "clickwise version": "`clickwise serve` and `publish` take it",
+    "clickwise recommender": "`clickwise recommend`, `update-items`, `evaluate` and `serve --recommender` take it",
+    _STORE: "`clickwise serve`, `publish` and `rollback` take it",
+}
+"""What a folder may be instead of what was asked for, and what to do with it."""
 
 _MAX_MANIFEST_BYTES = 64 << 20
 
@@ -115,6 +126,8 @@ class Seal:
         if not folder.is_dir():
             raise BundleError(f"{folder}: no such {self.noun}; `{self.command} {folder}` makes one")
         if not path.is_file():
+            if (folder / LIVE).is_file():
+                raise self._is_something_else(folder, _STORE)
             raise BundleError(f"{folder}: is not a {self.format} (it has no {MANIFEST})")
         if path.stat().st_size > _MAX_MANIFEST_BYTES:
             raise BundleError(f"{path}: is larger than {_MAX_MANIFEST_BYTES >> 20} MiB, which no manifest is")
@@ -128,6 +141,9 @@ class Seal:
         except (ValueError, RecursionError) as error:
             raise BundleError(f"{path}: is not valid JSON: {error}") from None
         if not isinstance(manifest, dict) or manifest.get("format") != self.format:
+            found = manifest.get("format") if isinstance(manifest, dict) else None
+            if isinstance(found, str) and found in _TAKEN_BY:
+                raise self._is_something_else(folder, found)
             raise BundleError(f"{path}: is not the manifest of a {self.format}")
         version = manifest.get("format_version")
         if version != self.version:
@@ -135,6 +151,9 @@ class Seal:
                 f"{path}: has format version {version!r}, this clickwise reads {self.version}; {self.again}"
             )
         return manifest
+
+    def _is_something_else(self, folder: Path, found: str) -> BundleError:
+        return BundleError(f"{folder}: is a {found} and no {self.noun}; {_TAKEN_BY[found]}")
 
     def _entries(self, folder: Path, manifest: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         """Names and entries of the files, each name known to stay inside the folder."""

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from clickwise import sealed
+from clickwise.bundle.files import BUNDLE
 from clickwise.errors import BundleError
+from clickwise.retrieval.stored import RECOMMENDER
 from clickwise.sealed import MANIFEST, Seal, is_sealed
+from clickwise.serving.store import Store
+from clickwise.serving.version import GRAPH, VERSION
 
 THING = Seal(
     format="clickwise thing",
@@ -90,6 +94,25 @@ def test_messages_name_the_kind(folder: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(BundleError, match=r"lists no x\.bin; the thing is damaged"):
         needy.verify(folder)
+
+
+@pytest.mark.parametrize("seal", [BUNDLE, VERSION, RECOMMENDER], ids=lambda seal: seal.noun)
+def test_messages_say_what_else_it_is_and_what_takes_it(seal: Seal, folder: Path, tmp_path: Path) -> None:
+    seal.write(folder, {})
+    with pytest.raises(BundleError, match=f"thing: is a {seal.format} and no thing; `clickwise .* take it"):
+        THING.verify(folder)
+    Store(tmp_path / "store").add(_version(tmp_path))
+    Store(tmp_path / "store").lead(1)
+    with pytest.raises(BundleError, match=f"store: is a store of versions and no {seal.noun}; `clickwise serve`"):
+        seal.verify(tmp_path / "store")
+
+
+def _version(folder: Path) -> Path:
+    made = folder / "version"
+    made.mkdir()
+    (made / GRAPH).write_text("graph")
+    VERSION.write(made, {})
+    return made
 
 
 def test_only_such_a_folder_is_written_over(folder: Path, tmp_path: Path) -> None:

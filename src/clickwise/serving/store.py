@@ -18,11 +18,10 @@ from pathlib import Path
 from clickwise.atomic import disk_errors, whole_file, whole_folder
 from clickwise.config import build, to_data
 from clickwise.errors import BundleError, ConfigError
-from clickwise.sealed import MANIFEST, MANIFEST_CHECKSUM, is_sealed
+from clickwise.sealed import LIVE, MANIFEST, MANIFEST_CHECKSUM, is_sealed
 from clickwise.serving.traffic import Traffic
 from clickwise.serving.version import VERSION
 
-LIVE = "live.json"
 _LOCK = ".lock"
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _MAX_LIVE_BYTES = 1 << 20

@@ -256,7 +256,8 @@ def test_any_changed_byte_is_found(built: dict[str, ItemIndex], tmp_path: Path) 
         ({"kind": "exact"}, "has other values|cannot be read|is missing"),
         ({"measured": {"recall": 1.0}}, "measured.k: is required"),
         ({"config": {"recal": 1.0}}, r"config.recal: unknown key \(did you mean 'recall'\?\)"),
-        ({"format": "clickwise bundle"}, "is not the manifest of a clickwise index"),
+        ({"format": "clickwise bundle"}, "is a clickwise bundle and no index; `clickwise inspect`"),
+        ({"format": ["else"]}, "is not the manifest of a clickwise index"),
         ({"format_version": 2}, "has format version 2, this clickwise reads 1; build it again"),
     ],
 )

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from clickwise.errors import BundleError, ConfigError
+from clickwise.sealed import LIVE
 from clickwise.serving.live import Live
 from clickwise.serving.one_version import OneVersion
-from clickwise.serving.store import LIVE, Store
+from clickwise.serving.store import Store
 from clickwise.serving.traffic import Traffic
 from serving_stand_ins import StandIn, version_folder
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from clickwise.errors import BundleError, ConfigError
-from clickwise.serving.store import LIVE, Store
+from clickwise.sealed import LIVE
+from clickwise.serving.store import Store
 from clickwise.serving.traffic import Traffic
 from serving_stand_ins import version_folder
 
