@@ -7,15 +7,22 @@ import shlex
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import onnxruntime
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+import clickwise as cw
 from clickwise.cli import main
 from clickwise.data.simulator import SimulatorConfig, write_simulation
+from clickwise.pipeline import export
+from clickwise.registry import is_file_model, models
 from clickwise.run_config import run_config
+from clickwise.serving.engine import Engine
 from verbs import verbs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +103,30 @@ def test_every_verb_and_flag_is_documented() -> None:
             for flag in (f for f in param.opts if f.startswith("--") and f != "--help"):
                 assert f"`{flag}`" in sections[name], f"docs/cli.md does not say what {name} {flag} is"
     assert set(sections) == set(verbs())
+
+
+def test_every_model_is_named() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    section = page.split("## `clickwise train")[1].split("\n## ")[0]
+    (line,) = [line for line in section.splitlines() if line.startswith("- `--model`")]
+    documented = re.findall(r"`([a-z0-9_]+)`", line)
+    (option,) = [param for param in verbs()["train"].params if "--model" in param.opts]
+    helped = re.findall(r"[a-z0-9_]+(?=,| \(default\))", option.help)
+    assert sorted(documented) == sorted(helped) == sorted(name for name in models if not is_file_model(name))
+
+
+@pytest.mark.slow
+def test_the_model_of_ones_own_answers_as_a_version_and_as_onnx(desk: Path) -> None:
+    mine: dict[str, Any] = {"model": "my_model.py:WeightedPairs"}
+    bundle = cw.train("clicks.parquet", label="click", out="mine", settings=["training.epochs=1"], **mine)
+    rows = pq.read_table("tomorrow.parquet").select(bundle.pipeline.columns).combine_chunks().to_batches()[0]
+    encoded, expected = bundle.pipeline.encode(rows), bundle.logits(rows)
+    export("mine", "version", **mine)
+    np.testing.assert_allclose(Engine.open("version").score_rows(rows).logits, expected, atol=1e-5)
+    export("mine", "mine.onnx", format="onnx", **mine)
+    session = onnxruntime.InferenceSession("mine.onnx")
+    feeds = {each.name: encoded._asdict()[each.name] for each in session.get_inputs()}
+    np.testing.assert_allclose(session.run(["logits"], feeds)[0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
