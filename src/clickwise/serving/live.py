@@ -85,11 +85,11 @@ class Live:
             return self._told(self.store.lead(number), {number: engine})
 
     def roll_back(self) -> Traffic:
-        """Let the version that was live before answer all requests, here and in the store.
+        """Go one step back, as `Traffic.back`, here and in the store.
 
         Raises:
-            ConfigError: there was none.
-            BundleError: it is not there any more.
+            ConfigError: there is nothing to go back to.
+            BundleError: the version that was live before is not there any more.
         """
         with self._changing:
             return self._told(self.store.roll_back(), {})

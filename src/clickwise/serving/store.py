@@ -123,10 +123,11 @@ class Store:
         return self.change(lambda old: Traffic(live=number) if old is None else old.led_by(number))
 
     def roll_back(self) -> Traffic:
-        """Let the version that was live before answer every request; raises what `change` does.
+        """Go one step back, as `Traffic.back`: a trial ends, or else the version that was live before answers every
+        request; raises what `change` does.
 
         Raises:
-            ConfigError: there was none.
+            ConfigError: there is neither.
         """
         return self.change(lambda old: self._published(old).back())
 

@@ -58,11 +58,14 @@ class Traffic:
         return Traffic(live=number, before=(*self.before, self.live)[-_REMEMBERED:])
 
     def back(self) -> Traffic:
-        """Where the version that was live before answers every request.
+        """One step back: without the share and the shadow that are tried out; where there are none, the version that
+        was live before answers every request.
 
         Raises:
-            ConfigError: there was none.
+            ConfigError: nothing is tried out, and there was no version before.
         """
+        if self.second is not None or self.shadow is not None:
+            return Traffic(live=self.live, before=self.before)
         if not self.before:
             raise ConfigError("rollback", f"version {self.live} is the first that was live; name another one")
         return Traffic(live=self.before[-1], before=self.before[:-1])

@@ -67,7 +67,14 @@ def test_publish_try_and_roll_back(clickwise: Any, version: Path, tmp_path: Path
         == f"{store}: version 3 answers 5.0% of the requests\n"
     )
     assert Store(store).traffic() == Traffic(live=1, second=3, share=0.05, shadow=2)
-    assert clickwise("rollback", store, "--to", "3")[1] == f"{store}: version 3 is live\n"
+    assert clickwise("rollback", store)[1].splitlines() == [
+        f"{store}: version 3 no longer answers 5.0% of the requests",
+        f"{store}: version 2 no longer scores in the shadow",
+        f"{store}: version 1 is live and stays so",
+    ]
+    assert Store(store).traffic() == Traffic(live=1)
+    Store(store).try_out(3, 0.05)
+    assert clickwise("rollback", store, "--to", "3")[1] == f"{store}: version 3 is live\n", "it has won"
     assert clickwise("rollback", store)[1] == f"{store}: version 1 is live\n"
     code, _, told = clickwise("rollback", store)
     assert code == 2 and "version 1 is the first that was live" in told

@@ -38,6 +38,7 @@ def test_leading_and_rolling_back(store: Store) -> None:
     store.lead(3)
     store.try_out(2, 0.5)
     assert store.shadow(1) == store.traffic() == Traffic(live=3, second=2, share=0.5, shadow=1, before=(1,))
+    assert store.roll_back() == store.traffic() == Traffic(live=3, before=(1,)), "first, what is tried ends"
     assert store.roll_back() == Traffic(live=1)
     with pytest.raises(ConfigError, match="is the first that was live"):
         store.roll_back()

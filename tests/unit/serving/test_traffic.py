@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from clickwise.errors import ConfigError
@@ -28,6 +30,21 @@ def test_a_new_leader_takes_everything_and_the_old_one_is_remembered() -> None:
     assert led.back() == Traffic(live=1)
     with pytest.raises(ConfigError, match="version 1 is the first that was live"):
         led.back().back()
+
+
+@pytest.mark.parametrize(
+    "tried",
+    [
+        lambda traffic: traffic.with_second(3, 0.3),
+        lambda traffic: traffic.with_shadow(3),
+        lambda traffic: traffic.with_second(3, 0.3).with_shadow(1),
+    ],
+)
+def test_the_first_step_back_ends_what_is_tried(tried: Callable[[Traffic], Traffic]) -> None:
+    led = Traffic(live=1).led_by(2)
+    assert tried(led).back() == led, "the live version is not what is tried"
+    assert tried(led).back().back() == Traffic(live=1)
+    assert tried(Traffic(live=2)).back() == Traffic(live=2), "there need be no version before"
 
 
 def test_few_are_remembered() -> None:

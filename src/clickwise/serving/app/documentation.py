@@ -102,7 +102,9 @@ class Documentation:
                 )
             },
             "/v1/models/rollback": {
-                "post": _operation("Let the version before answer", error, shape["TrafficAnswer"], None, "403", "409")
+                "post": _operation(
+                    "End a trial, or let the version before answer", error, shape["TrafficAnswer"], None, "403", "409"
+                )
             },
             "/healthz": {"get": _operation("The process lives", error, {})},
             "/readyz": {"get": _operation("It can score", error, {})},

@@ -83,6 +83,11 @@ def test_another_version_by_hand(make_app: Callable[..., App], store: Store) -> 
     answer = ask(app, "POST", "/v1/models/live", {"version": 2}, headers=key)
     assert answer.status == 200 and answer.json["live"] == 2 and answer.json["before"] == [1]
     assert ask(app, "POST", "/v1/score", REQUEST, headers=key).json["version"] == 2
+    store.try_out(1, 0.5)
+    app.live.refresh()
+    trial_ends = ask(app, "POST", "/v1/models/rollback", headers=key).json
+    assert trial_ends == {"live": 2, "second": None, "share": 0.0, "shadow": None, "before": [1]}
+    assert ask(app, "GET", "/v1/models", headers=key).json["traffic"] == trial_ends
     assert ask(app, "POST", "/v1/models/rollback", headers=key).json["live"] == 1
     assert ask(app, "POST", "/v1/score", REQUEST, headers=key).json["version"] == 1
     refused = ask(app, "POST", "/v1/models/rollback", headers=key)

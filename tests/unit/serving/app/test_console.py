@@ -97,8 +97,8 @@ def test_what_cannot_be_explained_is_refused(make_app: Any, store: Store) -> Non
 
 
 @pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
-    """A server of two versions with a column that wants to be markup; 2 is live, 1 was before."""
+def live(tmp_path: Path) -> Live:
+    """Two versions with a column that wants to be markup; 2 is live, 1 was before."""
     store = Store(tmp_path / "store")
     example = {"user": {"user": EVIL}, "candidates": [{"item": f"i{n}", "price": n, EVIL: EVIL} for n in range(3)]}
     for number in (1, 2):
@@ -107,6 +107,12 @@ def address(tmp_path: Path) -> Iterator[str]:
         store.lead(store.add(folder))
     live = Live(store, StandIn.open)
     live.refresh()
+    return live
+
+
+@pytest.fixture
+def address(live: Live) -> Iterator[str]:
+    """A server of them."""
     app = App(live, build(ServerConfig, {"api_key": KEY}), log=Log(0.0, io.StringIO()))
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(app))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -153,7 +159,7 @@ def page(address: str) -> Iterator[Browser]:
 
 
 @pytest.mark.slow
-def test_the_main_paths_in_a_browser(page: Browser) -> None:
+def test_the_main_paths_in_a_browser(page: Browser, live: Live) -> None:
     page.wait("#trouble", "asks for its key")
     page.click("#trouble button")
     page.type("#ask-key", "wrong")
@@ -181,6 +187,13 @@ def test_the_main_paths_in_a_browser(page: Browser) -> None:
     page.wait("#ask-title", "Make version 1 live")
     page.click("#ask-yes")
     page.wait("#card", "version 1")
+    live.store.try_out(2, 0.3)
+    live.refresh()
+    page.wait("#back", "End the trial")
+    page.click("#back")
+    page.wait("#ask-what", "version 2 no longer answers 30.0 % of requests; version 1 stays live")
+    page.click("#ask-yes")
+    page.wait("#back", "Roll back")
     page.click("#back")
     page.click("#ask-yes")
     page.wait("#card", "version 2")

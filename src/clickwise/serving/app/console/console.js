@@ -281,8 +281,11 @@ function spark(name, values, told) {
 
 function versions(models) {
   const { live, second, share, shadow, before } = models.traffic;
-  $("back").hidden = !before.length;
-  $("back").onclick = () => change("Roll back", `Version ${before.at(-1)} will answer every request again.`, "v1/models/rollback", {});
+  const tried = [second && `version ${second} no longer answers ${percent(share)} of requests`, shadow && `version ${shadow} no longer scores in the shadow`].filter(Boolean).join(", ");
+  const [step, what] = tried ? ["End the trial", `Then ${tried}; version ${live} stays live.`] : ["Roll back", `Version ${before.at(-1)} will answer every request again.`];
+  $("back").hidden = !tried && !before.length;
+  show($("back"), step);
+  $("back").onclick = () => change(step, what, "v1/models/rollback", {});
   show($("list"), models.versions.toReversed().map((each) => {
     const [state, look] = each.number === live ? ["live", "good"] : each.refused ? ["refused", "bad"] : each.number === second ? [`${percent(share)} of requests`, "good"] : each.number === shadow ? ["shadow", ""] : ["ready", ""];
     const told = each.card || {};
