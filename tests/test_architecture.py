@@ -39,27 +39,52 @@ FLOORS = [  # from the top; rooms on one floor do not import each other
 FLOOR_OF = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 PUBLIC = [
+    "AutoInt",
     "Bundle",
     "ClickwiseError",
     "ClickwiseWarning",
     "DCN",
     "DCNv2",
+    "DIN",
+    "DLRM",
     "DNN",
     "DeepFM",
     "EvaluationReport",
+    "FFM",
     "FM",
+    "FNN",
     "Feature",
+    "FiBiNET",
+    "FinalMLP",
     "LR",
+    "MaskNet",
+    "NFM",
+    "PNN",
     "Schema",
+    "TwoTower",
     "WideDeep",
+    "XDeepFM",
     "__version__",
+    "build_recommender",
     "evaluate",
+    "evaluate_recommender",
+    "evaluate_retrieval",
+    "export",
     "inspect",
     "load",
+    "load_recommender",
     "predict",
+    "recommend",
     "simulate",
+    "suggest_crosses",
     "train",
+    "tune",
+    "update_items",
 ]
+
+NOT_IN_PYTHON = {"demo", "features load", "loadtest", "publish", "rollback", "serve", "skew"}
+"""Verbs around a server, and one that only calls others."""
+OTHERWISE_IN_PYTHON = {"index": "build_recommender"}
 
 FLAGS = {
     "demo": {"--rows", "--out"},
@@ -148,6 +173,22 @@ def test_public_surface_is_frozen() -> None:
     assert sorted(clickwise.__all__) == sorted(PUBLIC)
     for name in PUBLIC:
         assert getattr(clickwise, name) is not None
+
+
+def test_every_shipped_model_and_verb_is_public() -> None:
+    import clickwise.models
+    from clickwise.registry import models
+
+    shipped = {kind for name in models if (kind := models.get(name)).__module__.startswith("clickwise.")}
+    assert {getattr(clickwise, kind.__name__, None) for kind in shipped} == shipped and len(shipped) > 10
+    functions = {OTHERWISE_IN_PYTHON.get(name, name.replace("-", "_")) for name in set(verbs()) - NOT_IN_PYTHON}
+    assert functions <= set(clickwise.__all__)
+
+
+def test_importing_clickwise_is_light() -> None:
+    code = "import sys, clickwise; sys.exit(bool({'torch', 'numpy', 'pyarrow'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr or "import clickwise imports a library"
 
 
 def test_flags_are_frozen() -> None:
