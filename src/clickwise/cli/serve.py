@@ -50,8 +50,8 @@ def serve(
     with _served(path) as store:
         where = f"http://{config.host}:{config.port}"
         says = f"{where}/ is a page to look at, {where}/docs says what else there is"
-        typer.echo(f"serving {path} by {config.num_workers} workers: {says}", err=True)
-        run(store, config, _opener(recommender))
+        told_then = f"serving {path} by {config.num_workers} workers: {says}"
+        run(store, config, _opener(recommender), lambda: typer.echo(told_then, err=True))
 
 
 @contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,12 @@ def clickwise(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What `run` was called with, instead of running."""
     calls: list[Any] = []
-    monkeypatch.setattr(running, "run", lambda *told: calls.append(told))
+
+    def run(store: Any, config: Any, recommender: Any, listens: Callable[[], None]) -> None:
+        calls.append((store, config, recommender))
+        listens()
+
+    monkeypatch.setattr(running, "run", run)
     return calls
 
 
@@ -134,6 +141,16 @@ def test_serve_reads_its_flags(
     store, config, _ = served.pop()
     assert isinstance(store, Store) and config.api_key == "" and config.num_workers == len(os.sched_getaffinity(0))
     assert name_of(store.folder_of(1)) == name_of(version)
+
+
+@pytest.mark.slow
+def test_serve_announces_no_address_that_another_has(clickwise: Any, version: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, _, told = clickwise("serve", version, "--port", port)
+    assert code == 2 and told == (
+        f"clickwise: error: host: cannot listen at 127.0.0.1:{port}: Address already in use\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -60,12 +60,18 @@ class _Worker:
             serve(app, sockets, ending.is_set)
 
 
-def run(store: Store | OneVersion, config: ServerConfig, recommender: Callable[[], Recommends] | None = None) -> None:
+def run(
+    store: Store | OneVersion,
+    config: ServerConfig,
+    recommender: Callable[[], Recommends] | None = None,
+    listens: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until SIGTERM or Ctrl-C; then answer what was begun.
 
     Args:
         store: whose versions to serve.
         recommender: opens what answers `/v1/recommend`, in each worker.
+        listens: is called once the address is taken.
 
     Raises:
         MissingExtraError: the libraries of the server are not installed.
@@ -86,6 +92,7 @@ def run(store: Store | OneVersion, config: ServerConfig, recommender: Callable[[
         stopping = Flag()
         work = _Worker(store, config, stopping, recommender)
         workers = Workers(config.num_workers, config.host, config.port, work, config.stop_s)
+        listens()
         stop = _Stop(workers.stop, stopping, config.drain_s)
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, stop)
