@@ -22,6 +22,7 @@ from clickwise.data.source import Block, Quarantine, Source
 from clickwise.errors import DataError, clipped, nearest
 
 _IN_MEMORY = ("pandas", "polars")
+_MOST_NAMED = 50
 _NOT_AN_ARRAY = (pa.ArrowException, TypeError, ValueError, OverflowError)
 
 
@@ -167,6 +168,8 @@ def _table(data: Any, columns: Sequence[str] | None) -> pa.Table:
     if isinstance(data, pa.Table):
         return data
     if isinstance(data, Mapping):
+        for name in data if columns is None else [name for name in columns if name in data]:
+            _check_column(str(name), data[name])
         return _columns_table({name: data[name] for name in _chosen(list(data), columns)})
     if isinstance(data, list | tuple) and all(isinstance(row, Mapping) for row in data):
         names = list(dict.fromkeys(key for row in data for key in row)) if data else list(columns or ())
@@ -182,10 +185,18 @@ def _table(data: Any, columns: Sequence[str] | None) -> pa.Table:
 
 def _chosen(names: list[Any], columns: Sequence[str] | None) -> Sequence[Any]:
     """`columns`, which must be among `names`; all `names` when it is None."""
-    for column in columns or ():
-        if column not in names:
-            raise DataError(f"is not in the rows{nearest(column, map(str, names))}", column=column)
-    return names if columns is None else columns
+    if columns is None:
+        return names
+    there = set(names)
+    missing = [column for column in columns if column not in there]
+    if not missing:
+        return columns
+    others, fix = [str(name) for name in names if name not in columns], "give None where there is no value"
+    if len(missing) == 1:
+        raise DataError(f"is not in the rows{nearest(missing[0], others)}", column=missing[0], fix=fix)
+    told = ", ".join(f"{column!r}{nearest(column, others)}" for column in missing[:_MOST_NAMED])
+    more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+    raise DataError(f"{len(missing)} columns are not in the rows: {told}{more}", fix=fix)
 
 
 def _columns_table(columns: Mapping[Any, Any]) -> pa.Table:
@@ -196,10 +207,14 @@ def _columns_table(columns: Mapping[Any, Any]) -> pa.Table:
     return pa.table(arrays)
 
 
+def _check_column(name: str, values: Any) -> None:
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        problem, fix = "a column must be a list of values", "a single row is given in a list: [row]"
+        raise DataError(problem, file="rows", column=name, value=values, fix=fix)
+
+
 def _array(name: str, values: Any) -> pa.Array:
     """`values` as an array; says which of them does not fit."""
-    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
-        raise DataError("a column must be a list of values", file="rows", column=name, value=values)
     try:
         return pa.array(values)
     except _NOT_AN_ARRAY as error:

@@ -85,6 +85,12 @@ def test_mistakes_in_rows_are_named(trained: tuple[Bundle, Path]) -> None:
         trained[0].predict([{**row, "bid_floor": "1.5"}, {**row, "bid_floor": "cheap"}])
     with pytest.raises(DataError, match="user_id"):
         trained[0].predict([{k: v for k, v in row.items() if k != "user_id"}])
+    for one in ({**row, "user_id": "u1"}, {"user_id": "u1"}):
+        with pytest.raises(DataError, match=r"a list of values; a single row is given in a list: \[row\]"):
+            trained[0].predict(one)
+    with pytest.raises(DataError, match="columns are not in the rows") as told:
+        trained[0].predict([{"user_id": "u1"}])
+    assert [name for name in row if repr(name) not in str(told.value)] == ["user_id"], "all that are missing are named"
 
 
 def test_every_file_is_readable_by_others(trained: tuple[Bundle, Path]) -> None:

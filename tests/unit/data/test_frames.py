@@ -96,7 +96,8 @@ def test_text_that_is_not_utf8_is_quarantined():
         ({"a": [1], "b": [1, 2]}, "the columns differ in length"),
         ({"a": [1, 2, "x", 4]}, "rows, row 3, column 'a', value 'x': is of another kind"),
         ([{"a": 1}, {"a": "x"}], "rows, row 2, column 'a', value 'x'"),
-        ({"a": "text"}, "rows, column 'a', value 'text': a column must be a list"),
+        ({"a": "text"}, r"rows, column 'a', value 'text': a column must be a list of values; .* \[row\]"),
+        ({"a": [1], "b": 2.0}, r"rows, column 'b', value 2.0: a column must be a list of values; .* \[row\]"),
         (pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"]), "column 'a': the column appears twice"),
     ],
 )
@@ -130,6 +131,11 @@ def test_rows_to_batch_fills_missing_keys_and_names_missing_columns():
         rows_to_batch({"user": [1]}, ["usr"])
     with pytest.raises(DataError, match="column 'b': is not in the rows"):
         rows_to_batch([{"a": 1}], ["a", "b"])
+    with pytest.raises(DataError, match=r"2 columns are not in the rows: 'usr' \(did you mean 'user'\?\), 'b'; give"):
+        rows_to_batch([{"user": 1, "a": 2}], ["usr", "a", "b"])
+    with pytest.raises(DataError, match=r"60 columns are not in the rows: .*'c49' and 10 more"):
+        rows_to_batch({"a": [1]}, [f"c{n}" for n in range(60)])
+    assert rows_to_batch({"a": [1], "unused": 2}, ["a"]).num_rows == 1
     assert rows_to_batch([], ["a"]).num_rows == 0
 
 
