@@ -60,19 +60,33 @@ class Provenance:
     created: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Bundle:
     """A fitted feature pipeline, a trained model and perhaps a calibrator: raw rows in, probabilities out.
 
     >>> bundle = load("runs/today")                                    # doctest: +SKIP
     >>> bundle.predict([{"user_id": "u1", "site_id": "s9", "hour": 13}])  # doctest: +SKIP
     array([0.0312])
+
+    Args:
+        folder: where it was saved to or opened from; None: nowhere yet.
     """
 
     pipeline: FeaturePipeline
     model: Ranker
     provenance: Provenance
     calibrator: Platt | None = None
+    folder: Path | None = None
+
+    def __repr__(self) -> str:
+        told = [type(self.model).__name__]
+        if rows := self.provenance.training.get("rows"):
+            told.append(f"trained on {rows:,} rows")
+        for part in ("test", "valid"):
+            if (auc := self.provenance.metrics.get(part, {}).get("roc_auc")) is not None:
+                told.append(f"{part} AUC {auc:.4f}")
+                break
+        return f"<Bundle: {', '.join(told)}{f', in {self.folder}' if self.folder else ''}>"
 
     @property
     def schema(self) -> Schema:
@@ -200,7 +214,7 @@ def load(folder: str | Path, *, model: str | None = None) -> Bundle:
         versions=manifest.get("versions", {}),
         created=manifest.get("created", ""),
     )
-    return Bundle(pipeline, ranker.eval(), provenance, stored_calibrator(folder, manifest.get("calibrator")))
+    return Bundle(pipeline, ranker.eval(), provenance, stored_calibrator(folder, manifest.get("calibrator")), folder)
 
 
 def check_out(folder: str | Path) -> None:

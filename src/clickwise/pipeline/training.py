@@ -97,7 +97,7 @@ def train(
     result = train_model(ranker, prepared.train, prepared.valid, run.training, progress, checkpoint=checkpoint)
     calibrator = _calibrator(run, ranker, prepared, progress)
     provenance = _provenance(source, run, prepared, ranker, calibrator, result)
-    bundle = Bundle(prepared.pipeline, ranker, provenance, calibrator)
+    bundle = Bundle(prepared.pipeline, ranker, provenance, calibrator, None if out is None else Path(out))
     if out is not None:
         bundle.save(out)
     if result.interrupted:

@@ -17,7 +17,7 @@ import safetensors.numpy
 
 import clickwise as cw
 from clickwise import sealed
-from clickwise.bundle import Bundle, load
+from clickwise.bundle import Bundle, Provenance, load
 from clickwise.bundle.files import MANIFEST, seal
 from clickwise.errors import BundleError, DataError
 
@@ -91,6 +91,13 @@ def test_mistakes_in_rows_are_named(trained: tuple[Bundle, Path]) -> None:
     with pytest.raises(DataError, match="columns are not in the rows") as told:
         trained[0].predict([{"user_id": "u1"}])
     assert [name for name in row if repr(name) not in str(told.value)] == ["user_id"], "all that are missing are named"
+
+
+def test_it_is_shown_in_a_line(trained: tuple[Bundle, Path], tmp_path: Path) -> None:
+    made, out = trained
+    rows, auc = made.provenance.training["rows"], made.provenance.metrics["valid"]["roc_auc"]
+    assert repr(made) == repr(load(out)) == f"<Bundle: DeepFM, trained on {rows:,} rows, valid AUC {auc:.4f}, in {out}>"
+    assert repr(Bundle(made.pipeline, made.model, Provenance())) == "<Bundle: DeepFM>"
 
 
 def test_every_file_is_readable_by_others(trained: tuple[Bundle, Path]) -> None:
