@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 
 DRIFTS, DIFFERS = 0.1, 0.25
 """Bounds on the population stability index, as they are commonly used."""
+VERDICTS = ("differs", "drifts", "too few", "alike")
 _MUCH = 0.05
+_UNLIKELY = 1e-3
 _ENOUGH_REQUESTS = 200
 _HEAD = ("feature", "psi", "tv", "missing", "served", "unseen", "served", "p5/p50/p95", "served", "")
 
@@ -20,43 +23,68 @@ class FeatureSkew:
 
     Args:
         psi: population stability index: sum over buckets of (q - p) ln(q / p), less what chance alone makes of it.
+        psi_noise: standard deviation that chance alone gives `psi`.
         total_variation: half the sum of |q - p|.
         missing: share of the rows without a value.
         out_of_vocabulary: share of the values that training has not kept; None: a number.
+        shift: difference of these shares, the larger one, as far as chance does not explain it: else 0.
         quantiles: at 5, 50 and 95 %, as the model is given the numbers; None: ids.
     """
 
     name: str
     psi: float
+    psi_noise: float
     total_variation: float
     missing: tuple[float, float]
     out_of_vocabulary: tuple[float, float] | None
+    shift: float
     quantiles: tuple[tuple[float, ...], tuple[float, ...]] | None
 
     @classmethod
-    def of(cls, name: str, training: np.ndarray, served: np.ndarray, *, requests: int, **shares: Any) -> FeatureSkew:
+    def of(
+        cls,
+        name: str,
+        training: np.ndarray,
+        served: np.ndarray,
+        *,
+        rows: tuple[int, int],
+        missing: tuple[float, float],
+        out_of_vocabulary: tuple[float, float] | None,
+        quantiles: tuple[tuple[float, ...], tuple[float, ...]] | None,
+    ) -> FeatureSkew:
         """Of counts by bucket.
 
         Args:
-            requests: that were served; candidates of one share the user and are no independent rows.
+            rows: independent ones. Of serving these are requests: candidates of one share the user.
         """
         used = (training + served) > 0
         p, q = (counts[used].astype(np.float64) for counts in (training, served))
         total_variation = 0.5 * float(np.abs(p / max(p.sum(), 1) - q / max(q.sum(), 1)).sum())
-        chance = (len(p) - 1) * (1 / max(p.sum(), 1) + 1 / max(min(requests, q.sum()), 1))
+        spread = 1 / max(p.sum(), 1) + 1 / max(min(rows[1], q.sum()), 1)
+        chance, noise = (len(p) - 1) * spread, math.sqrt(2 * max(len(p) - 1, 0)) * spread
         p, q = ((counts + 0.5) / (counts.sum() + 0.5 * len(counts)) for counts in (p, q))
         psi = float(((q - p) * np.log(q / p)).sum()) - chance
-        return cls(name, max(psi, 0.0), total_variation, **shares)
+        shift = _shift(missing, rows)
+        if out_of_vocabulary is not None:
+            shift = max(shift, _shift(out_of_vocabulary, (rows[0] * (1 - missing[0]), rows[1] * (1 - missing[1]))))
+        return cls(name, max(psi, 0.0), noise, total_variation, missing, out_of_vocabulary, shift, quantiles)
 
     @property
     def verdict(self) -> str:
-        """ "differs", "drifts" or "alike"."""
-        return "differs" if self.psi >= DIFFERS else "drifts" if self.psi >= DRIFTS else "alike"
+        """Of `VERDICTS`: by missing and unseen values where chance alone does not explain them, else by the PSI; "too
+        few" where chance alone moves that as far as its bounds are.
+        """
+        few = 2 * self.psi_noise > DIFFERS
+        if self.shift >= DIFFERS or self.psi >= DIFFERS + (2 * self.psi_noise if few else 0.0):
+            return "differs"
+        if self.shift > _MUCH or (self.psi >= DRIFTS and not few):
+            return "drifts"
+        return "too few" if few else "alike"
 
     @property
     def advice(self) -> str:
         """What to look at first; empty: nothing."""
-        if self.verdict == "alike":
+        if self.verdict in ("too few", "alike"):
             return ""
         if self.missing[1] - self.missing[0] > _MUCH:
             return "it is missing more often: is it sent, is its key known to the store (clickwise_store_keys_total)?"
@@ -113,7 +141,22 @@ class SkewReport:
         told = [f"{each.name} {each.verdict}: {each.advice}" for each in self.features if each.advice]
         if self.requests < _ENOUGH_REQUESTS:
             told.append(f"there are fewer than {_ENOUGH_REQUESTS} requests: keep more before trusting this")
+        if few := [each.name for each in self.features if each.verdict == "too few"]:
+            told.append(f"too few requests to tell whether these are alike: {', '.join(few)}")
         return told or ["serving is like training; nothing to do"]
+
+
+def _shift(shares: tuple[float, float], rows: tuple[float, float]) -> float:
+    """How far two shares are apart; 0 where two samples of so many rows with one share behind them may well be.
+
+    By Chernoff's bound on the probability of that, exp(-sum_i n_i KL(share_i || pooled share)), which holds for any n.
+    """
+    pooled = sum(share * n for share, n in zip(shares, rows, strict=True)) / max(sum(rows), 1)
+    exponent = 0.0
+    for share, n in zip(shares, rows, strict=True):
+        for part, whole in ((share, pooled), (1 - share, 1 - pooled)):
+            exponent += n * part * math.log(part / whole) if part > 0 and n > 0 else 0.0
+    return abs(shares[1] - shares[0]) if math.exp(-exponent) < _UNLIKELY else 0.0
 
 
 def _row(each: FeatureSkew) -> list[str]:

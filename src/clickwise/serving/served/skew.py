@@ -27,7 +27,7 @@ from clickwise.serving import version as versions
 from clickwise.serving.engine import Engine
 from clickwise.serving.served import rows as served
 from clickwise.serving.served.counts import IdCounts, NumberCounts
-from clickwise.serving.served.report import FeatureSkew, SkewReport
+from clickwise.serving.served.report import VERDICTS, FeatureSkew, SkewReport
 
 _READ = [served.IDS, served.NUMBERS, served.PROBABILITY, served.REQUEST]
 
@@ -84,7 +84,7 @@ def measure_skew(log: Path, version: Path, data: Any, config: DataConfig, progre
     features = [_beside(name, offline.ids[name], online.ids[name], online.requests) for name in online.ids]
     features += [_beside(name, offline.numbers[name], online.numbers[name], online.requests) for name in online.numbers]
     return SkewReport(
-        features=tuple(sorted(features, key=lambda each: -each.psi)),
+        features=tuple(sorted(features, key=lambda each: (VERDICTS.index(each.verdict), -each.psi))),
         served_rows=online.rows,
         requests=online.requests,
         training_rows=offline.rows,
@@ -160,7 +160,7 @@ def _beside(name: str, training: Any, online: Any, requests: int) -> FeatureSkew
     return FeatureSkew.of(
         name,
         *training.beside(online),
-        requests=requests,
+        rows=(training.rows, min(requests, online.rows)),
         missing=(training.missing, online.missing),
         out_of_vocabulary=(training.out_of_vocabulary, online.out_of_vocabulary) if many else None,
         quantiles=None if many else (tuple(training.quantiles()), tuple(online.quantiles())),
