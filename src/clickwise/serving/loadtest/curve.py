@@ -15,7 +15,7 @@ _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 760, 420, 70, 50, 110, 55
 def draw(report: LoadReport, title: str) -> str:
     """Percentiles of latency (logarithmic) against requests a second, with the bound."""
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    lines = {percent: [(one.rate, one.percentile_ms(percent)) for one in report.steps] for percent in _LINES}
+    lines = {percent: [(one.rate, one.percentile_ms(percent)) for one in report.measured] for percent in _LINES}
     shown = [y for line in lines.values() for _, y in line if math.isfinite(y) and y > 0]
     low, high = min([*shown, report.bound_ms]) / 1.3, max([*shown, report.bound_ms]) * 1.3
     fastest = max(step.rate for step in report.steps) * 1.05

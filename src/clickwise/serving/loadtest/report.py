@@ -25,10 +25,15 @@ class LoadReport:
     bound_ms: float
 
     @property
+    def measured(self) -> tuple[Step, ...]:
+        """The steps that say something of the server."""
+        return tuple(step for step in self.steps if not step.is_spoiled(self.bound_ms))
+
+    @property
     def best_rate(self) -> float | None:
-        """The highest rate below which every step held the bound; None: not even the lowest did."""
+        """The highest rate below which every measured step held the bound; None: not even the lowest did."""
         best = None
-        for step in self.steps:
+        for step in self.measured:
             if not step.holds(self.bound_ms):
                 break
             best = step.rate
@@ -39,7 +44,7 @@ class LoadReport:
         return {
             "bound_ms": self.bound_ms,
             "best_rate": self.best_rate,
-            "steps": [self._row(step) for step in self.steps],
+            "steps": [{**self._row(step), "measured": not step.is_spoiled(self.bound_ms)} for step in self.steps],
         }
 
     def __str__(self) -> str:
@@ -48,9 +53,17 @@ class LoadReport:
         lines = [
             "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (_HEAD, *rows)
         ]
-        found = "no step held it" if self.best_rate is None else f"held up to {self.best_rate:.0f} requests/s"
+        spoiled = [f"{step.rate:.0f}" for step in self.steps if step.is_spoiled(self.bound_ms)]
+        found = "no step held it" if self.measured else "no step was measured"
+        if self.best_rate is not None:
+            found = f"held up to {self.best_rate:.0f} requests/s"
         lines.append(f"p99 within {self.bound_ms:g} ms: {found}")
-        lines.append("late: how late the 99th percentile of requests was sent, counted into the latency")
+        if spoiled:
+            lines.append(
+                f"not measured: {', '.join(spoiled)} requests/s, where the load generator itself was too slow; "
+                "run it on another machine or on other cores"
+            )
+        lines.append("late: the load generator's own delay, 99th percentile, counted into the latency")
         return "\n".join(lines)
 
     def _row(self, step: Step) -> dict[str, Any]:
@@ -62,7 +75,7 @@ class LoadReport:
             **percentiles,
             "busy": busy,
             "failed": int((~step.answered).sum()) - busy,
-            "late_ms": _number(float(np.percentile(step.late_s, 99) * 1000)),
+            "late_ms": _number(step.late_ms),
         }
 
 

@@ -26,7 +26,8 @@ class Step:
         seconds: from the first time that one was due to the last answer.
         latency_s: [n], from when a request was due, not from when it was sent; infinite without an answer.
         status: [n] of HTTP; 0 without an answer.
-        late_s: [n], by how much it was sent too late: the waiting of the load generator itself.
+        late_s: [n], how long after it was due the load generator turned to it: its own delay, in the latency too. What
+            a request waits then, until one of so many connections is free, is the server's.
     """
 
     rate: float
@@ -54,6 +55,15 @@ class Step:
         within = self.answered & (self.latency_s * 1000 <= bound_ms)
         return bool(within.mean() >= 0.99)
 
+    @property
+    def late_ms(self) -> float:
+        """The 99th percentile of `late_s`."""
+        return float(np.percentile(self.late_s, 99) * 1000)
+
+    def is_spoiled(self, bound_ms: float) -> bool:
+        """Whether the load generator's own delay breaks the bound, which says nothing of the server."""
+        return self.late_ms > bound_ms
+
 
 def due_times(rate: float, seconds: float, seed: int) -> np.ndarray:
     """When requests are due: Poisson arrivals from 0 to `seconds`, at least one.  [n]"""
@@ -77,11 +87,11 @@ async def run_step(target: Target, bodies: Sequence[bytes], rate: float, seconds
     begin = time.perf_counter() + 0.05
 
     async def send(at: int) -> None:
+        late[at] = time.perf_counter() - begin - due[at]
         connection = None
         try:
             async with asyncio.timeout(_TIMEOUT_S), places:
                 connection = await _connection(free, target)
-                late[at] = time.perf_counter() - begin - due[at]
                 status[at] = await connection.ask(requests[at % len(requests)])
                 latency[at] = time.perf_counter() - begin - due[at]
                 if connection.is_open:

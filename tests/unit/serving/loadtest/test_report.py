@@ -18,12 +18,12 @@ from clickwise.serving.loadtest.run import load_test, target_of
 from clickwise.serving.loadtest.step import Step
 
 
-def made(rate: float, ms: float, busy: int = 0, failed: int = 0) -> Step:
+def made(rate: float, ms: float, busy: int = 0, failed: int = 0, late_ms: float = 0.1) -> Step:
     n = 200
     status = np.full(n, 200)
     status[:busy], status[busy : busy + failed] = 503, 0
     latency = np.where(status == 0, np.inf, ms / 1000)
-    return Step(float(rate), 2.0, latency, status, np.full(n, 0.0001))
+    return Step(float(rate), 2.0, latency, status, np.full(n, late_ms / 1000))
 
 
 REPORT = LoadReport((made(100, 2.0), made(200, 4.0, busy=1), made(300, 20.0, busy=100, failed=3)), 10.0)
@@ -36,7 +36,7 @@ def test_table() -> None:
         "200.00      99.50    4.00    4.00    4.00      4.00     1       0     0.10",
         "300.00       0.00   20.00   20.00   20.00     20.00   100       3     0.10",
         "p99 within 10 ms: held up to 200 requests/s",
-        "late: how late the 99th percentile of requests was sent, counted into the latency",
+        "late: the load generator's own delay, 99th percentile, counted into the latency",
     ]
 
 
@@ -50,6 +50,35 @@ def test_data() -> None:
 
 def test_a_lucky_step_above_a_broken_one_does_not_count() -> None:
     assert LoadReport((made(100, 2.0), made(150, 50.0), made(200, 2.0)), 10.0).best_rate == 100
+
+
+def test_a_step_that_the_generator_spoiled_is_not_the_servers_failure() -> None:
+    report = LoadReport((made(100, 2.0), made(150, 6629.0, late_ms=6621.0), made(200, 4.0), made(300, 20.0)), 10.0)
+    assert report.best_rate == 200
+    assert [step["measured"] for step in report.to_data()["steps"]] == [True, False, True, True]
+    assert "not measured: 150 requests/s, where the load generator itself was too slow" in str(report)
+    picture = ET.fromstring(draw(report, "x"))
+    assert len(list(picture.iter("{http://www.w3.org/2000/svg}circle"))) == 12, "of three steps"
+    nothing = LoadReport((made(150, 50.0, late_ms=40.0),), 10.0)
+    assert nothing.best_rate is None and "p99 within 10 ms: no step was measured" in str(nothing)
+    draw(nothing, "x")
+
+
+def test_a_spoiled_step_is_repeated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    async def pretended(target: Any, bodies: Any, rate: float, seconds: float, seed: int = 0) -> Step:
+        asked.append(rate)
+        spoiled = rate == 300 or (rate == 200 and asked.count(200) == 1)
+        return made(rate, 5000.0, late_ms=4999.0) if spoiled else made(rate, 5.0)
+
+    monkeypatch.setattr(run, "run_step", pretended)
+    told: list[Step] = []
+    rates = [100, 200, 300]
+    report = load_test(target_of("http://127.0.0.1:1"), [b"{}"], bound_ms=10.0, rates=rates, note=told.append)
+    assert asked == [100, *(100, 200, 200, 300, 300)], "the first warms up"
+    assert tuple(told) == report.steps and [step.rate for step in report.measured] == [100, 200]
+    assert report.best_rate == 200
 
 
 def test_curve() -> None:

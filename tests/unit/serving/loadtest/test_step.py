@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
+from clickwise.serving.loadtest import step as step_module
 from clickwise.serving.loadtest.connection import Target
 from clickwise.serving.loadtest.step import Step, due_times, run_step
 
@@ -41,6 +43,24 @@ def test_latency_counts_from_when_a_request_was_due(server: Any) -> None:
     found = step(server, rate=200.0)
     assert (found.latency_s[:20] >= 0.29).all()
     assert np.median(found.latency_s[25:]) < 0.2
+
+
+def test_only_the_generators_own_delay_is_late(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_module, "_MOST_CONNECTIONS", 1)
+    server.answer = lambda n: (200, 0.05)
+    waiting = step(server)
+    found_ms = waiting.percentile_ms(99)
+    assert found_ms > 1000 and not waiting.is_spoiled(found_ms / 5), "waiting for the server's one connection is not"
+
+    def blocking(due: Any, *told: Any) -> Any:
+        asyncio.get_running_loop().call_later(0.2, time.sleep, 0.3)
+        return due_times(due, *told)
+
+    monkeypatch.undo()
+    monkeypatch.setattr(step_module, "due_times", blocking)
+    server.answer = lambda n: (200, 0.0)
+    blocked = step(server)
+    assert blocked.late_ms > 100 and blocked.is_spoiled(100.0) and not blocked.holds(100.0)
 
 
 def test_failures_are_not_answers(server: Any) -> None:
