@@ -42,7 +42,7 @@ def test_latency_counts_from_when_a_request_was_due(server: Any) -> None:
     server.answer = lambda n: (200, 0.3 if n < 20 else 0.0)
     found = step(server, rate=200.0)
     assert (found.latency_s[:20] >= 0.29).all()
-    assert np.median(found.latency_s[25:]) < 0.2
+    assert np.median(found.latency_s[25:]) < 0.29
 
 
 def test_only_the_generators_own_delay_is_late(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
