@@ -224,6 +224,18 @@ def test_lists_survive_a_csv_of_predictions(clickwise, bundle: Path, small_log: 
 
 
 @pytest.mark.slow
+def test_a_mistake_in_what_is_asked_of_a_csv_never_ends_in_an_abort(tmp_path: Path) -> None:
+    rows = "".join(f"{i % 997},u{i % 89},{i % 101 / 7:.3f},{i % 5 == 0:d}\n" for i in range(60_000))
+    (tmp_path / "a.csv").write_text("user_id,ad_id,price,click\n" + rows)
+    command = [sys.executable, "-m", "clickwise", "train", str(tmp_path / "a.csv"), "--label", "clik", "--model", "lr"]
+    for _ in range(10):  # one of four ended in an abort when Arrow was left reading ahead
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        (line,) = done.stderr.splitlines()
+        assert "did you mean 'click'?" in line
+
+
+@pytest.mark.slow
 def test_ctrl_c_ends_cleanly_and_the_same_call_goes_on(small_log: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
     command = [sys.executable, "-m", "clickwise", "train", str(small_log), "--label", "click", "--out", str(out)]

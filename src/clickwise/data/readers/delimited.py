@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from clickwise.data.readers.arrow_csv import csv_batches
 from clickwise.data.readers.layout import Layout, TextOptions, read_layout
 from clickwise.data.readers.reader import BadRow, Piece, Reader
 from clickwise.data.readers.text_stream import MARK, TextStream, estimated_lines, unmarked
@@ -120,7 +121,7 @@ class DelimitedReader(Reader):
     ) -> Generator[pa.RecordBatch, None, None]:
         options = self.options
         try:
-            reader = pacsv.open_csv(
+            yield from csv_batches(
                 stream,
                 read_options=pacsv.ReadOptions(
                     use_threads=False,
@@ -142,8 +143,6 @@ class DelimitedReader(Reader):
                     null_values=list(options.null_values),
                 ),
             )
-            with reader:
-                yield from reader
         except pa.ArrowException as error:
             raise self._explained(error, stream.file, bad) from None
 
@@ -163,7 +162,7 @@ class DelimitedReader(Reader):
                 file=file,
                 fix="close the quote that was left open there, or give data.format = 'tsv' or a delimiter that fits",
             )
-        said = " ".join(unmarked(str(error)).split())
+        said = " ".join(unmarked(str(error)).removeprefix("Invalid: ").split())
         return DataError(f"cannot be read after row {bad.next_row - 1:,}: {said}", file=file)
 
     def _cleaned(self, piece: Piece, dirty: bool, delimiter: str) -> Piece:

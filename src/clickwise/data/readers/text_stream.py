@@ -19,7 +19,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class TextStream:
-    """A read-only binary file object over a text file, plain, gzip or zstd (told by its first bytes, not its name).
+    """The bytes of a text file, plain, gzip or zstd (told by its first bytes, not its name).
 
     Bytes that are not UTF-8 are replaced by `MARK` and their hex digits, and `dirty` is set, so that a parser
     never meets them and the rows that hold them can be found after it.
@@ -31,7 +31,6 @@ class TextStream:
     def __init__(self, file: str) -> None:
         self.file = file
         self.dirty = False
-        self.closed = False
         self.bytes_read = 0
         """Unpacked bytes given so far."""
         self.quotes = 0
@@ -129,20 +128,7 @@ class TextStream:
 
     def close(self) -> None:
         """Close the file."""
-        self.closed = True
         self._raw.close()
-
-    def readable(self) -> bool:
-        """Always true; Arrow asks."""
-        return True
-
-    def writable(self) -> bool:
-        """Always false; Arrow asks."""
-        return False
-
-    def seekable(self) -> bool:
-        """Always false; Arrow asks."""
-        return False
 
     def __enter__(self) -> TextStream:
         return self
