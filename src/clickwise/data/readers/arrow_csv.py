@@ -26,23 +26,28 @@ def csv_batches(stream: TextStream, **options: Any) -> Generator[pa.RecordBatch,
         ArrowException: what cannot be parsed.
         Exception: what `stream.read` raised.
     """
-    lent: _Lent | None = _Lent(stream)
-    held, failures = weakref.ref(lent), lent.failures
+    failures: list[Exception] = []
+    lent = _Lent(stream, failures)
+    held = weakref.ref(lent)
     reader: pa.RecordBatchReader | None = None
     try:
         reader = pa.RecordBatchReader.from_stream(pacsv.open_csv(lent, **options))
-        yield from reader
-    except (pa.ArrowException, OSError):
-        if failures:
-            raise failures[0].with_traceback(None) from failures[0].__cause__
-        raise
+        for batch in reader:
+            if failures:
+                break
+            yield batch
+    except pa.ArrowException:
+        if not failures:
+            raise
     finally:
         if reader is not None:
             reader.close()
-        lent = reader = None
+        del lent, reader
         latest = time.monotonic() + _LONGEST_WAIT_S
         while held() is not None and time.monotonic() < latest:
             time.sleep(0.0005)
+    if failures:
+        raise failures[0]
 
 
 class _Lent:
@@ -50,18 +55,17 @@ class _Lent:
 
     closed = False
 
-    def __init__(self, stream: TextStream) -> None:
+    def __init__(self, stream: TextStream, failures: list[Exception]) -> None:
         self._stream = stream
-        self.failures: list[Exception] = []
-        """What `read` raised: a C stream passes on no more than its text."""
+        self._failures = failures
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes; none at the end of the file."""
+        """At most `size` bytes; none at the end of the file, or of what can be read."""
         try:
             return self._stream.read(size)
-        except Exception as error:
-            self.failures.append(error)
-            raise
+        except Exception as error:  # noqa: BLE001 - raised where the batches are used; Arrow would keep it, and this object
+            self._failures.append(error.with_traceback(None))
+            return b""
 
     def close(self) -> None:
         """The stream is closed by who opened it."""
