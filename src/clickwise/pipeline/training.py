@@ -6,8 +6,8 @@ import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -40,7 +40,7 @@ from clickwise.progress_bar import default_progress
 from clickwise.registry import models
 from clickwise.run_config import RunConfig, run_config
 from clickwise.schema import Schema
-from clickwise.training import TrainingConfig, TrainingResult, train_model
+from clickwise.training import TrainingConfig, TrainingResult, alone_in, train_model
 
 
 def train(
@@ -92,18 +92,20 @@ def train(
     _check_calibration(run, ranker, prepared)
     if prepared.valid is None:
         progress.warn("no validation rows: the last weights are kept and nothing is measured")
-    checkpoint = _checkpoint_folder(run, resolved, prepared.summary.fingerprint, valid_source)
-    _pretrain(ranker, prepared, run.training, checkpoint, progress)
-    result = train_model(ranker, prepared.train, prepared.valid, run.training, progress, checkpoint=checkpoint)
-    calibrator = _calibrator(run, ranker, prepared, progress)
-    provenance = _provenance(source, run, prepared, ranker, calibrator, result)
-    bundle = Bundle(prepared.pipeline, ranker, provenance, calibrator, None if out is None else Path(out))
-    if out is not None:
-        bundle.save(out)
-    if result.interrupted:
-        progress.warn("stopped by Ctrl-C: this is the best so far; the same call goes on from here")
-    elif checkpoint is not None:
-        shutil.rmtree(checkpoint, ignore_errors=True)
+    folder = _checkpoint_folder(run, resolved, prepared.summary.fingerprint, valid_source)
+    with _checkpoints(folder, progress) as checkpoint:
+        _pretrain(ranker, prepared, run.training, checkpoint, progress)
+        result = train_model(ranker, prepared.train, prepared.valid, run.training, progress, checkpoint=checkpoint)
+        calibrator = _calibrator(run, ranker, prepared, progress)
+        provenance = _provenance(source, run, prepared, ranker, calibrator, result)
+        bundle = Bundle(prepared.pipeline, ranker, provenance, calibrator, None if out is None else Path(out))
+        if out is not None:
+            bundle.save(out)
+        if result.interrupted:
+            goes_on = "" if checkpoint is None else "; the same call goes on from here"
+            progress.warn(f"stopped by Ctrl-C: this is the best so far{goes_on}")
+        elif checkpoint is not None:
+            shutil.rmtree(checkpoint, ignore_errors=True)
     return bundle
 
 
@@ -171,6 +173,18 @@ def _checkpoint_folder(run: RunConfig, schema: Schema, data: str | None, valid: 
     code = type(run.model).__module__  # of a model in a file of the user's: another one for every content
     key = hashlib.sha256(json.dumps([prints, code, run.to_toml(schema)]).encode()).hexdigest()
     return checkpoint_folder(cache_folder(run.data.cache_dir)) / key
+
+
+@contextmanager
+def _checkpoints(folder: Path | None, progress: Progress) -> Iterator[Path | None]:
+    """`folder`, for this run alone; None when there is none, or the same run goes on in another process."""
+    if folder is None:
+        yield None
+        return
+    with alone_in(folder) as alone:
+        if not alone:
+            progress.note("the same training runs already, and has the checkpoints: this one writes none")
+        yield folder if alone else None
 
 
 def _provenance(

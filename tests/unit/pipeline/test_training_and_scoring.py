@@ -12,8 +12,10 @@ import pytest
 import clickwise as cw
 from clickwise.batch import Batch
 from clickwise.bundle import batch_logits
+from clickwise.data.cache import checkpoint_folder
 from clickwise.errors import BundleError, ClickwiseError, ConfigError, DataError
 from clickwise.features import Quantile, Vocabulary
+from clickwise.progress import Progress
 from clickwise.schema import Feature, Schema
 
 FAST = ["training.epochs=1", "training.batch_size=512"]
@@ -52,6 +54,45 @@ def test_same_seed_same_weights_another_seed_others(small_log: Path) -> None:
     )
     np.testing.assert_array_equal(first, same)
     assert np.abs(first - other).max() > 1e-4
+
+
+class _Twin(Progress):
+    """Runs the same training whole, once, in the midst of the one that it listens to."""
+
+    def __init__(self, call) -> None:  # type: ignore[no-untyped-def]
+        self.call, self.notes, self.twin = call, [], None
+
+    def validated(self, figures) -> None:  # type: ignore[no-untyped-def]
+        if self.twin is None:
+            listener = _Twin(None)
+            listener.twin = "is one"
+            self.twin, self.notes = self.call(listener), listener.notes
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_the_same_training_twice_at_a_time_does_no_harm(small_log: Path, tmp_path: Path) -> None:
+    settings = ["training.epochs=3", "training.batch_size=512", f'data.cache_dir="{tmp_path}"']
+
+    def call(progress: Progress):  # type: ignore[no-untyped-def]
+        return cw.train(small_log, label="click", model="lr", settings=settings, progress=progress)
+
+    listener = _Twin(call)
+    first = call(listener)
+    assert any("runs already" in note for note in listener.notes)
+    assert listener.twin is not None
+    table = pq.read_table(small_log)
+    np.testing.assert_array_equal(first.logits(table), listener.twin.logits(table))
+    assert not any(checkpoint_folder(tmp_path).iterdir())
+    assert not any("runs already" in note for note in _notes_of(call))
+
+
+def _notes_of(call) -> list[str]:  # type: ignore[no-untyped-def]
+    listener = _Twin(None)
+    listener.twin = "is one"
+    call(listener)
+    return listener.notes
 
 
 def test_given_validation_data_is_used(small_log: Path, tmp_path: Path) -> None:
