@@ -112,7 +112,7 @@ class Bundle:
 
         Raises:
             DataError: a column is missing, or a cell cannot be read; names row (from 1), column and value.
-            BundleError: the model was trained for retrieval.
+            BundleError: the model was trained for retrieval, or a logit is not finite.
         """
         self.check_probabilities()
         return probability(self.logits(rows))
@@ -142,10 +142,17 @@ class Bundle:
 
         Raises:
             BadCells: cells that cannot be read, all of them.
+            BundleError: a logit is not finite.
         """
         logits = np.empty(data.num_rows, np.float32)
         for part, batch in batches_of(self.pipeline.encode(data)):
             logits[part] = batch_logits(self.model, batch)
+        if not (finite := np.isfinite(logits)).all():
+            raise BundleError(
+                f"its {self.model_name} gives {logits[~finite][0]} for {np.count_nonzero(~finite):,} of "
+                f"{len(logits):,} rows; its weights are damaged (`clickwise inspect FOLDER` checks every byte), or a number in the rows "
+                "is far beyond those of training"
+            )
         return self.calibrator(logits) if self.calibrator else logits
 
     def save(self, folder: str | Path) -> None:

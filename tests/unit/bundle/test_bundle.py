@@ -160,6 +160,23 @@ def test_inspect_finds_what_opening_does_not_look_for(copy: Path) -> None:
         cw.inspect(copy)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_give_no_number_are_refused_where_they_score(copy: Path, small_log: Path, value: float) -> None:
+    path = copy / "weights.safetensors"
+    tensors = safetensors.numpy.load_file(path)
+    safetensors.numpy.save_file({name: np.full_like(tensor, value) for name, tensor in tensors.items()}, path)
+    reseal(copy)
+    rows, out = pq.read_table(small_log).slice(0, 50), copy.parent / "scored.parquet"
+    told = r"for 50 of 50 rows.*`clickwise inspect FOLDER`"
+    with pytest.raises(BundleError, match=told):
+        load(copy).predict(rows)
+    with pytest.raises(BundleError, match=told):
+        cw.predict(copy, rows, out)
+    with pytest.raises(BundleError, match=told):
+        cw.evaluate(copy, rows)
+    assert not out.exists()
+
+
 def test_weights_must_fit_the_model(copy: Path) -> None:
     name = "embedding.table.weight"
     change_weights(copy, lambda t: t.update({name: t[name][:-1].copy()}))
