@@ -18,6 +18,7 @@ from clickwise import bundle as bundles
 from clickwise.bundle import Bundle
 from clickwise.config import build
 from clickwise.data.config import DataConfig
+from clickwise.data.files import FileSource
 from clickwise.data.join import JoinedSource
 from clickwise.data.labels import read_targets, read_truth
 from clickwise.data.open import open_source
@@ -118,7 +119,8 @@ def predict(
         model: as for `load`, when `bundle` is a folder.
 
     Raises:
-        DataError: data that is missing or cannot be used; too many unreadable rows. `out` is then not written.
+        DataError: data that is missing or cannot be used; too many unreadable rows; `out` is a file of the data. It is
+            then not written.
         BundleError: the model was trained for retrieval.
     """
     progress = progress or default_progress()
@@ -127,8 +129,9 @@ def predict(
     bundle.check_probabilities()
     config = reading_config(bundle, settings)
     source = scoring_source(bundle, data, config, bundle.schema.columns(), progress)
-    there = source.columns()
-    own = source.log.columns() if isinstance(source, JoinedSource) else there
+    there, log = source.columns(), source.log if isinstance(source, JoinedSource) else source
+    _check_out(out, log)
+    own = log.columns()
     if PROBABILITY in there:
         raise DataError("the data already has this column", file=source.name, column=PROBABILITY, fix="rename it")
     for column in bundle.schema.columns():
@@ -157,6 +160,17 @@ def predict(
         quarantine=str(quarantine.path) if quarantine.count else None,
         seconds=time.perf_counter() - started,
     )
+
+
+def _check_out(out: Path, source: Source) -> None:
+    """Refuse to write over the rows that are read, by whatever path."""
+    for file in source.files if isinstance(source, FileSource) else ():
+        if out.exists() and out.samefile(file):
+            raise DataError(
+                "is read and would be written over, without its unreadable rows",
+                file=str(out),
+                fix="name another --out",
+            )
 
 
 def scoring_source(bundle: Bundle, data: Any, config: DataConfig, needed: Sequence[str], progress: Progress) -> Source:

@@ -212,6 +212,20 @@ def test_predict_writes_nothing_when_it_fails(clickwise, bundle: Path, tmp_path:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv"]
 
 
+def test_predict_does_not_write_over_what_it_reads(clickwise, bundle: Path, small_log: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    data = tmp_path / "day=1" / "log.parquet"
+    data.parent.mkdir()
+    data.write_bytes(small_log.read_bytes())
+    (links := tmp_path / "links").mkdir()
+    (links / "soft.parquet").symlink_to(data)
+    (links / "hard.parquet").hardlink_to(data)
+    for read, out in ((data, data), (data.parent, data), (data, links / "soft.parquet"), (links, data)):
+        code, _, errors = clickwise("predict", bundle, read, "--out", out)
+        assert code == 2
+        assert "would be written over" in errors.splitlines()[-1]
+    assert data.read_bytes() == small_log.read_bytes()
+
+
 def test_lists_survive_a_csv_of_predictions(clickwise, bundle: Path, small_log: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     for name in ("a.csv", "a.csv.gz", "a.parquet"):
         assert clickwise("predict", bundle, small_log, "--out", tmp_path / name)[0] == 0
