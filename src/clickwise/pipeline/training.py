@@ -125,8 +125,11 @@ def resolve_schema(source: Source, run: RunConfig, progress: Progress) -> Schema
     sample = pa.Table.from_batches(blocks).slice(0, run.data.sample_rows)
     hints = PRESETS[run.data.format].schema if run.data.format in PRESETS else None
     inferred = infer_schema(sample, declared=run.schema, hints=hints, rows=source.estimated_rows())
-    if not run.schema.get("features"):
+    unread = inferred.unread()
+    if unread is not None or run.schema.get("infer") is True or not run.schema.get("features"):
         progress.note(inferred.table())
+    if unread is not None:
+        progress.note(unread)
     for warning in inferred.warnings:
         progress.warn(warning)
     return inferred.schema

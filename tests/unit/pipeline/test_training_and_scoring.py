@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,24 @@ def _notes_of(call) -> list[str]:  # type: ignore[no-untyped-def]
     listener.twin = "is one"
     call(listener)
     return listener.notes
+
+
+def test_what_is_not_read_beside_declared_features_is_said(small_log: Path) -> None:
+    def notes(*settings: str) -> list[str]:
+        listener = _Twin(None)
+        listener.twin = "is one"
+        given = [*FAST, 'schema.features.user_id={transform="vocabulary"}', *settings]
+        cw.train(small_log, label="click", model="lr", settings=given, progress=listener)
+        return listener.notes
+
+    (line,) = (note for note in notes() if "not read" in note)
+    assert re.match(r"\d+ columns are not read, for features are declared: ", line)
+    assert "ad_id" in line
+    assert "user_id" not in line
+    assert line.endswith("schema.infer = true adds what can be a feature")
+    for told in (notes(), notes("schema.infer=true")):
+        assert any("becomes" in note and "user_id" in note for note in told), "the table of the columns"
+    assert not any("not read" in note for note in notes("schema.infer=true"))
 
 
 def test_given_validation_data_is_used(small_log: Path, tmp_path: Path) -> None:

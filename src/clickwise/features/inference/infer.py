@@ -41,7 +41,7 @@ from clickwise.features.inference.roles import (
     sample_labels,
     stands_on_others,
 )
-from clickwise.features.inference.schema_report import ColumnReport, InferredSchema
+from clickwise.features.inference.schema_report import NOT_USED, ColumnReport, InferredSchema
 from clickwise.features.inference.weighted_ids import value_columns, weighted_ids
 from clickwise.features.schema_data import schema_from_data
 from clickwise.features.side_by_side import side_by_side
@@ -157,7 +157,7 @@ class _Inference:
         elif name in self.exclude:
             self._report(column, "dropped", "excluded")
         elif self.whole:
-            self._report(column, role or "not used", "as said" if role else "the declared features are the whole list")
+            self._report(column, role or NOT_USED, "as said" if role else "the declared features are the whole list")
             may_be_time = column.kind == "timestamp" and not _useless(column) and not leak(column, labels)
             self.moments += [name] if may_be_time else []
         else:
@@ -224,7 +224,7 @@ class _Inference:
         if chosen is not None:
             self.said["time"] = chosen
             old = self.reports[chosen]
-            decision = "time" if old.decision == "not used" else f"time + {old.decision}"
+            decision = "time" if old.decision == NOT_USED else f"time + {old.decision}"
             self.reports[chosen] = replace(old, decision=decision)
 
     def _report(self, column: Profile, decision: str, reason: str) -> None:

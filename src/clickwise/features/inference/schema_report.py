@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from clickwise.schema import Schema
 
+_MOST_NAMES = 30
+NOT_USED = "not used"
+"""The decision on a column that no declared feature reads, where those are the whole list."""
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnReport:
@@ -35,6 +39,15 @@ class InferredSchema:
     schema: Schema
     columns: tuple[ColumnReport, ...]
     warnings: tuple[str, ...]
+
+    def unread(self) -> str | None:
+        """One line about the columns that only were not declared; None when there are none."""
+        names = [c.name for c in self.columns if c.decision == NOT_USED]
+        if not names:
+            return None
+        count = "1 column is" if len(names) == 1 else f"{len(names)} columns are"
+        shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+        return f"{count} not read, for features are declared: {shown}; schema.infer = true adds what can be a feature"
 
     def table(self) -> str:
         """One line a column, for people."""
