@@ -14,7 +14,7 @@ import clickwise as cw
 from clickwise.bundle.files import MANIFEST, seal
 from clickwise.cli import main
 from clickwise.data.open import open_source
-from clickwise.errors import BundleError, ConfigError
+from clickwise.errors import BundleError, ClickwiseError, ConfigError
 from clickwise.models import LR, model_from_file
 from clickwise.pipeline.training import _checkpoint_folder
 from clickwise.registry import models
@@ -152,6 +152,16 @@ def test_a_stopped_run_does_not_go_on_with_other_code(file: Path, small_log: Pat
     assert folder() == first
     file.write_text(FILE.replace("self.factor * ", "self.factor + "))
     assert folder() != first
+
+
+@pytest.mark.parametrize(("logits", "said"), [("x[:, None]", r"logits of shape \[512, 1\]"), ("None", "NoneType")])
+def test_logits_of_another_shape_are_named(file: Path, small_log: Path, logits: str, said: str) -> None:
+    file.write_text(FILE.replace("return self.factor * self.linear(batch)", f"x = self.linear(batch); return {logits}"))
+    with (
+        models.unchanged(),
+        pytest.raises(ClickwiseError, match=rf"Doubled.*{said} for a batch of 512.*wanted is \[B\]"),
+    ):
+        cw.train(small_log, label="click", model=f"{file}:Doubled", settings=FAST)
 
 
 @pytest.mark.parametrize(

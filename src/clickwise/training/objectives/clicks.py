@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from clickwise.batch import Batch
-from clickwise.errors import DataError
+from clickwise.errors import ClickwiseError, DataError
 from clickwise.losses import binary_cross_entropy
 from clickwise.models import Ranker
 from clickwise.progress import Progress
+from clickwise.registry import models
 from clickwise.training.config import TrainingConfig
 from clickwise.training.interrupt import Interrupt
 from clickwise.training.objectives.click_metrics import validate
@@ -47,7 +48,14 @@ class ClickObjective(Objective):
         assert step.label is not None
         clicks = int(step.label.sum())
         self._seen += torch.tensor([len(step) - clicks, clicks])
-        logit = self._model(step) - self._shift if self._shift else self._model(step)
+        logit = self._model(step)
+        if not isinstance(logit, Tensor) or logit.shape != step.label.shape:
+            given = f"logits of shape {list(logit.shape)}" if isinstance(logit, Tensor) else type(logit).__name__
+            raise ClickwiseError(
+                f"model {models.name_of(self._model.config)}: its forward gives {given} for a batch of {len(step)} "
+                f"rows, wanted is [B], here [{len(step)}]: one logit a row"
+            )
+        logit = logit - self._shift if self._shift else logit
         return binary_cross_entropy(logit, step.label, step.weight, smoothing=self._smoothing)
 
     def check(self) -> None:
