@@ -32,7 +32,7 @@ def train(
     with importing():
         from clickwise import pipeline
 
-    pipeline.train(
+    bundle = pipeline.train(
         data,
         label=label,
         model=model,
@@ -43,3 +43,5 @@ def train(
         progress=ProgressBar(),
     )
     show(pipeline.training_summary(out), json)
+    if bundle.provenance.training["interrupted"]:
+        raise typer.Exit(130)  # so that nothing which follows a training takes half of one for a whole

@@ -42,3 +42,5 @@ def tune(
         progress=ProgressBar(),
     )
     show(summary, json)
+    if summary.interrupted:
+        raise typer.Exit(130)

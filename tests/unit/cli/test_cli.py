@@ -262,7 +262,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_call_goes_on(small_log: Path, tmp_path
     time.sleep(0.05)
     running.send_signal(signal.SIGINT)
     printed, errors = running.communicate(timeout=60)
-    assert running.returncode == 0, errors
+    assert running.returncode == 130, errors
     assert "stopped early by Ctrl-C" in printed
     assert "the same call goes on from here" in errors
     assert json.loads((out / "manifest.json").read_text())["training"]["interrupted"]
