@@ -7,7 +7,7 @@ import io
 import re
 from dataclasses import dataclass
 
-from clickwise.data.readers.reader import unique_names
+from clickwise.data.readers.reader import RENAME, unique_names
 from clickwise.data.readers.text_stream import MARK, TextStream, unmarked
 from clickwise.errors import DataError, clipped
 
@@ -78,7 +78,9 @@ def read_layout(file: str, options: TextOptions) -> Layout:
         cells, types = _typed_names(cells, file)
     names = _names(cells, header, options, file)
     rest = lines.read() if header else first_line
-    return Layout(delimiter, header, tuple(unique_names(names, file)), types, bool(rest.strip("\r\n")))
+    guessed = header and options.header is None and not options.typed
+    fix = RENAME + (", or give data.header = false if the first line is a row" if guessed else "")
+    return Layout(delimiter, header, tuple(unique_names(names, file, fix)), types, bool(rest.strip("\r\n")))
 
 
 def sniff_delimiter(line: str) -> str:
@@ -92,13 +94,13 @@ def sniff_delimiter(line: str) -> str:
 
 
 def looks_like_header(cells: list[str]) -> bool:
-    """Whether every cell is there (the first may be empty), is there once, and does not look like a number.
+    """Whether every cell is there (the first may be empty), and does not look like a number.
 
     >>> looks_like_header(["", "user", "click"]), looks_like_header(["1", "user", "click"])
     (True, False)
     """
     named = cells[1:] if len(cells) > 1 and not cells[0].strip() else cells
-    return all(cell.strip() and not _NUMBER.fullmatch(cell) for cell in named) and len(set(cells)) == len(cells)
+    return all(cell.strip() and not _NUMBER.fullmatch(cell) for cell in named)
 
 
 def split_typed(cell: str) -> tuple[str, str] | None:

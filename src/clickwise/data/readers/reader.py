@@ -104,7 +104,10 @@ def reading(file: str, what: str) -> Iterator[None]:
         raise DataError(f"cannot be read as {what}: {said}", file=file, fix="check data.format and the file") from error
 
 
-def unique_names(names: Sequence[str], file: str) -> list[str]:
+RENAME = "rename one of the two"
+
+
+def unique_names(names: Sequence[str], file: str, fix: str = RENAME) -> list[str]:
     """`names` as a list.
 
     Raises:
@@ -113,6 +116,6 @@ def unique_names(names: Sequence[str], file: str) -> list[str]:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise DataError("the column appears twice", file=file, column=name, fix="rename one of the two")
+            raise DataError("the column appears twice", file=file, column=name, fix=fix)
         seen.add(name)
     return list(names)

@@ -178,6 +178,10 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
 def test_a_column_twice_is_an_error(tmp_path):
     with pytest.raises(DataError, match="column 'a': the column appears twice"):
         read(write(tmp_path / "a.csv", "a,b,a\n1,2,3\n"), header=True)
+    path = write(tmp_path / "b.csv", "user_id,user_id,price,click\n1,2,3,0\n")
+    with pytest.raises(DataError, match=r"column .user_id.: the column appears twice; .*data.header = false"):
+        read(path)
+    assert len(read(path, header=False)[0]) == 2
 
 
 @pytest.mark.parametrize(
@@ -188,7 +192,7 @@ def test_a_column_twice_is_an_error(tmp_path):
         ("1,0\n2,1\n", ["f0", "f1"]),
         ("a,1e5\nb,2\n", ["f0", "f1"]),
         ("a,,c\nb,2,3\n", ["f0", "f1", "f2"]),
-        ("x,x\ny,z\n", ["f0", "f1"]),
+        ("1,x\ny,z\n", ["f0", "f1"]),
         ("..ip,app\n3,4\n", ["..ip", "app"]),
         ('"a b";"c,d"\n1;2\n', ["a b", "c,d"]),
     ],
