@@ -103,6 +103,7 @@ def run_config(
         ConfigError: names the key, what was got, what is allowed and the nearest valid name.
     """
     sections = _read_sections(config)
+    in_file = deepcopy(sections) if isinstance(config, str | Path) else {}
     if schema is not None:
         sections["schema"] = _schema_section(schema)
     if label is not None:
@@ -112,6 +113,16 @@ def run_config(
     sections["data"] = {**sections["data"], **(data or {})}
     for setting in settings:
         set_path(sections, setting)
+    try:
+        return _validated(sections)
+    except ConfigError as error:
+        there = _at(in_file, error.key)
+        if there is not None and there == _at(sections, error.key):
+            raise ConfigError(f"{config}: {error.key}", error.problem) from None
+        raise
+
+
+def _validated(sections: dict[str, Any]) -> RunConfig:
     _check_sections(sections)
     if isinstance(sections["schema"], str):
         sections["schema"] = read_toml(sections["schema"])
@@ -123,6 +134,14 @@ def run_config(
         training=training_config_from_data(_with_update_rules(sections["training"], model_config), "training"),
         calibration=build(CalibrationConfig, sections["calibration"], "calibration"),
     )
+
+
+def _at(sections: Mapping[str, Any], key: str) -> Any:
+    """What stands at a dotted key, up to an index; None where nothing does."""
+    found: Any = sections
+    for part in key.partition("[")[0].split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def model_from_data(data: Mapping[str, Any]) -> Any:
@@ -160,7 +179,12 @@ def _with_update_rules(training: Mapping[str, Any], model_config: Any) -> dict[s
 def _read_sections(config: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
     """All sections; a schema that is a file, named beside the config file, is read."""
     raw = read_toml(config) if isinstance(config, str | Path) else deepcopy(dict(config or {}))
-    _check_sections(raw)
+    try:
+        _check_sections(raw)
+    except ConfigError as error:
+        raise (
+            ConfigError(f"{config}: {error.key}", error.problem) if isinstance(config, str | Path) else error
+        ) from None
     if isinstance(raw.get("schema"), str):
         folder = Path(config).parent if isinstance(config, str | Path) else Path()
         raw["schema"] = read_toml(folder / raw["schema"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -77,3 +78,29 @@ def test_a_schema_can_be_a_file_beside_the_config(tmp_path: Path, monkeypatch: p
 def test_mistakes_name_the_key(arguments: dict, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         run_config(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[traning]\n", r"traning: unknown section \(did you mean 'training'"),
+        ("model = 3\n", "model: got 3"),
+        ("[training]\nepochz = 3\n", "training.epochz: unknown key"),
+        ("[training.optimizer]\nname = 'adamm'\n", "training.optimizer.name: "),
+        ("[data]\nvalid_fraction = 1.5\n", "data.valid_fraction: got 1.5"),
+        ("[data]\nnames = ['a', 7]\n", r"data.names\[1\]: got 7"),
+        ("[model]\nname = 'wide_and_deep'\n", "model.name: unknown model"),
+    ],
+)
+def test_mistakes_in_a_file_name_it(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=f"^{re.escape(str(file))}: {said}"):
+        run_config(file)
+
+
+def test_a_mistake_in_a_setting_is_not_said_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "good.toml"
+    file.write_text("[data]\nvalid_fraction = 0.2\n")
+    with pytest.raises(ConfigError, match=r"^data.valid_fraction: got 1.5"):
+        run_config(file, settings=["data.valid_fraction=1.5"])
