@@ -145,7 +145,7 @@ def test_a_stopped_run_does_not_go_on_with_other_code(file: Path, small_log: Pat
     source, schema = open_source(small_log), Schema(label="click")
 
     def folder() -> Path | None:
-        return _checkpoint_folder(run_config(model=f"{file}:Doubled"), schema, (source, None))
+        return _checkpoint_folder(run_config(model=f"{file}:Doubled"), schema, source.fingerprint(), None)
 
     first = folder()
     assert first is not None

@@ -150,8 +150,8 @@ class Bundle:
         if not (finite := np.isfinite(logits)).all():
             raise BundleError(
                 f"its {self.model_name} gives {logits[~finite][0]} for {np.count_nonzero(~finite):,} of "
-                f"{len(logits):,} rows; its weights are damaged (`clickwise inspect FOLDER` checks every byte), or a "
-                "number in the rows is far beyond those of training"
+                f"{len(logits):,} rows; its weights are damaged (`clickwise inspect {self.folder or 'FOLDER'}` checks "
+                "every byte), or a number in the rows is far beyond those of training"
             )
         return self.calibrator(logits) if self.calibrator else logits
 

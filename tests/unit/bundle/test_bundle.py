@@ -167,7 +167,7 @@ def test_weights_that_give_no_number_are_refused_where_they_score(copy: Path, sm
     safetensors.numpy.save_file({name: np.full_like(tensor, value) for name, tensor in tensors.items()}, path)
     reseal(copy)
     rows, out = pq.read_table(small_log).slice(0, 50), copy.parent / "scored.parquet"
-    told = r"for 50 of 50 rows.*`clickwise inspect FOLDER`"
+    told = rf"for 50 of 50 rows.*`clickwise inspect {copy}`"
     with pytest.raises(BundleError, match=told):
         load(copy).predict(rows)
     with pytest.raises(BundleError, match=told):
