@@ -96,9 +96,7 @@ class DelimitedReader(Reader):
                 if bad.take(pacsv.InvalidRow(len(names), line.cells, line.before + 1, whole)) == "error":
                     raise self._explained(pa.ArrowInvalid(whole), stream.file, bad)
             if cut.columns and len(cut.columns[0]):
-                data = pa.RecordBatch.from_arrays(cut.columns, names=list(columns))
-                row, skipped = bad.number(data.num_rows)
-                yield self._cleaned(Piece(data, row, skipped), stream.dirty, layout.delimiter)
+                yield self._piece(pa.RecordBatch.from_arrays(cut.columns, names=list(columns)), bad, stream, layout)
         return header
 
     def _parsed(
@@ -111,9 +109,8 @@ class DelimitedReader(Reader):
         bad.begin(header=header)
         with closing(self._batches(stream, layout, columns, bad, header)) as batches:
             for data in batches:
-                row, skipped = bad.number(data.num_rows)
                 last = data if data.num_rows else last
-                yield self._cleaned(Piece(data, row, skipped), stream.dirty, layout.delimiter)
+                yield self._piece(data, bad, stream, layout)
         return last
 
     def _batches(
@@ -164,6 +161,11 @@ class DelimitedReader(Reader):
             )
         said = " ".join(unmarked(str(error)).removeprefix("Invalid: ").split())
         return DataError(f"cannot be read after row {bad.next_row - 1:,}: {said}", file=file)
+
+    def _piece(self, data: pa.RecordBatch, bad: _BadLines, stream: TextStream, layout: Layout) -> Piece:
+        """The good rows that a parser gave, numbered, with the bad ones among them."""
+        row, skipped = bad.number(data.num_rows)
+        return self._cleaned(Piece(data, row, skipped), stream.dirty, layout.delimiter)
 
     def _cleaned(self, piece: Piece, dirty: bool, delimiter: str) -> Piece:
         """The piece with cells stripped where asked, and without rows that hold marked bytes."""

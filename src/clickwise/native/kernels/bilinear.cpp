@@ -1,8 +1,8 @@
 #include "bilinear.hpp"
 
 #include "dense/slab.hpp"
+#include "dense/small_product.hpp"
 #include "machine/columns.hpp"
-#include "machine/small_product.hpp"
 #include "machine/stream.hpp"
 
 namespace clickwise::CW_ISA {

@@ -4,8 +4,8 @@
 // register has lanes, and none of its sums is one of lanes. Rows are whole registers long: what shares hold from column
 // M on, and vectors from d on, enters no other column.
 #pragma once
-#include "machine/small_product.hpp"
 #include "dense/slab.hpp"
+#include "dense/small_product.hpp"
 #include "machine/exponential.hpp"
 
 namespace clickwise::CW_ISA::of_attention {
